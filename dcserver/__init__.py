@@ -1,0 +1,21 @@
+"""How deep-learning servers work: compact models that take a point, a curve or a million designs alike.
+
+Floors, each importing only from below: units and checks; catalog; the physics (compute, memory,
+interconnect, energy); validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["catalog", "compute", "energy", "interconnect", "lab", "memory", "units", "validation"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"dcserver.{name}")
+    raise AttributeError(f"module 'dcserver' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,92 @@
+"""Facts as data: accelerators, processors, links, servers, models, grids, prices, measurements.
+
+>>> accelerator("H100 SXM").memory_bandwidth
+3350000000000.0
+"""
+
+from dcserver.catalog.nouns import (
+    DTYPE_BYTES,
+    DTYPES,
+    Accelerator,
+    Cluster,
+    ConvNet,
+    Cpu,
+    Grid,
+    Link,
+    Noun,
+    Price,
+    Server,
+    Transformer,
+    dtype_bytes,
+)
+from dcserver.catalog.tables import Table, constants, load, measurements, stack, table
+
+__all__ = [
+    "DTYPES",
+    "DTYPE_BYTES",
+    "Accelerator",
+    "Cluster",
+    "ConvNet",
+    "Cpu",
+    "Grid",
+    "Link",
+    "Noun",
+    "Price",
+    "Server",
+    "Table",
+    "Transformer",
+    "accelerator",
+    "constants",
+    "convnet",
+    "cpu",
+    "dtype_bytes",
+    "grid",
+    "link",
+    "load",
+    "measurements",
+    "price",
+    "server",
+    "stack",
+    "table",
+    "transformer",
+]
+
+
+def accelerator(name: str) -> Accelerator:
+    """The accelerator of that name; an unknown one lists the nearest."""
+    return table("accelerators").find(name)
+
+
+def cpu(name: str) -> Cpu:
+    """The processor of that name."""
+    return table("cpus").find(name)
+
+
+def link(name: str) -> Link:
+    """The link of that name."""
+    return table("links").find(name)
+
+
+def server(name: str) -> Server:
+    """The server of that name."""
+    return table("servers").find(name)
+
+
+def transformer(name: str) -> Transformer:
+    """The transformer of that name."""
+    return table("transformers").find(name)
+
+
+def convnet(name: str) -> ConvNet:
+    """The convolutional network of that name."""
+    return table("convnets").find(name)
+
+
+def grid(name: str) -> Grid:
+    """The electricity grid of that name."""
+    return table("grids").find(name)
+
+
+def price(name: str) -> Price:
+    """The price of that name."""
+    return table("prices").find(name)

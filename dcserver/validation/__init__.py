@@ -1,0 +1,72 @@
+"""Models held against measurements: the scoreboard, and the error bar on every answer.
+
+``python -m dcserver.validation FILE.csv`` scores any file that has the columns of a known table.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Sequence
+
+from dcserver import catalog
+from dcserver.validation.score import Comparison, Row, Score, families, interval, number, score_rows
+
+__all__ = ["TABLES", "Comparison", "Score", "compare", "detect", "families", "interval", "number", "score",
+           "score_rows"]  # fmt: skip
+
+# Table of measurements: (module that predicts it, columns by which a file is recognised).
+TABLES: dict[str, tuple[str, frozenset[str]]] = {
+    "gemm": ("gemm", frozenset({"kind", "accelerator", "dtype", "m", "n", "k", "achieved_flops"})),
+    "ops_llmcompass": ("operators", frozenset({"op", "accelerator", "elements", "time_s"})),
+    "roofline_power": (
+        "roofline_power",
+        frozenset({"accelerator", "arithmetic_intensity_flop_per_byte", "flops"}),
+    ),
+    "collectives": ("collectives", frozenset({"collective", "n_ranks", "message_bytes"})),
+    "memory": ("memory", frozenset({"quantity", "value_bytes", "zero_stage"})),
+    "training_bloom_sweep": ("training_memory", frozenset({"peak_memory_bytes", "oom", "micro_batch_seqs"})),
+    "training_korthikanti22": ("training_memory", frozenset({"mem_activations_bytes", "interleave_stages"})),
+    "dvfs_zeus": ("power_caps", frozenset({"power_limit_W", "time_per_epoch_s", "energy_per_epoch_J"})),
+    "mlperf_power": ("mlperf_power", frozenset({"benchmark", "scenario", "power_per_accelerator_W"})),
+    "energy": ("energy", frozenset({"category", "item", "metric", "value", "independent_measurement"})),
+}
+
+
+def compare(table: str, rows: Sequence[Row]) -> Comparison:
+    """Pair each row's measured values with the model's function for them.
+
+    Raises
+    ------
+    ValueError
+        For a table that no model predicts, or a cell that is not a number.
+    """
+    if table not in TABLES:
+        raise ValueError(f"table {table!r} is not one of {', '.join(TABLES)}")
+    module = importlib.import_module(f"dcserver.validation.{TABLES[table][0]}")
+    return module.compare(rows)
+
+
+def score(table: str) -> Score:
+    """The score of the models on the package's own rows of a table."""
+    return score_rows(table, catalog.measurements(table))
+
+
+def detect(columns: Iterable[str], stem: str = "") -> str:
+    """Which table a file is, by its columns, or by its name where several tables share them.
+
+    Raises
+    ------
+    ValueError
+        If no table's columns are all there; the message names the missing columns of the closest one.
+    """
+    columns = set(columns)
+    fits = [name for name, (_, needed) in TABLES.items() if needed <= columns]
+    if stem in fits or len(fits) == 1:
+        return stem if stem in fits else fits[0]
+    if fits:
+        raise ValueError(f"the file could be any of {', '.join(fits)}: say which with --table")
+    closest = min(TABLES, key=lambda name: len(TABLES[name][1] - columns) / len(TABLES[name][1]))
+    missing = ", ".join(sorted(TABLES[closest][1] - columns))
+    raise ValueError(
+        f"the file has the columns of no known table; closest is {closest}, which lacks {missing}"
+    )

@@ -1,0 +1,211 @@
+"""Scoring a model against measurements: what is compared, the errors, and the error bar that they earn.
+
+The error of a row is ``predicted / measured - 1``. The error bar of an answer is the central 80 % of
+``measured / predicted`` over rows that were left out, a group at a time, when the model's constants were fitted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from dcserver import catalog
+from dcserver.catalog.tables import rows_of
+
+Row = Mapping[str, str]
+Constants = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measured values of a table beside a function that predicts them from a family's constants.
+
+    ``rows``, ``quantities``, ``groups``, ``families`` and ``measured`` are aligned with what ``predict(constants)``
+    returns. A row may stand several times, once for each quantity measured. ``uncovered`` says for each
+    row that is not scored why not: no row is dropped silently.
+    """
+
+    rows: Sequence[int]
+    quantities: Sequence[str]
+    groups: Sequence[str]
+    measured: np.ndarray
+    predict: Callable[[Constants | None], np.ndarray]
+    uncovered: Mapping[int, str] = field(default_factory=dict)
+    families: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a table was predicted; ``table_of_groups`` and ``rows`` hold the detail."""
+
+    table: str
+    rows_total: int
+    comparison: Comparison
+    predicted: np.ndarray
+
+    @property
+    def errors(self) -> np.ndarray:
+        """``predicted / measured - 1`` for every compared value."""
+        return self.predicted / self.comparison.measured - 1
+
+    def as_dict(self, rows: bool = False) -> dict[str, Any]:
+        """Plain numbers and text, ready for JSON; with ``rows`` each compared value too."""
+        c, errors = self.comparison, self.errors
+        report: dict[str, Any] = {
+            "table": self.table,
+            "rows_total": self.rows_total,
+            "rows_scored": len(set(c.rows)),
+            **summary(errors),
+            "coverage": _rounded(np.mean(self.inside())) if errors.size else None,
+            "uncovered": dict(Counter(c.uncovered.values()).most_common()),
+            "groups": {
+                g: {"values": int(np.sum(mask)), **summary(errors[mask])} for g, mask in self._groups()
+            },
+        }
+        if rows:
+            inside = self.inside()
+            report["rows"] = [
+                {"row": int(r), "quantity": q, "group": g, "measured": float(m), "predicted": float(p),
+                 "error": _rounded(p / m - 1), "inside_error_bar": bool(i)}
+                for r, q, g, m, p, i in zip(c.rows, c.quantities, c.groups, c.measured, self.predicted, inside,
+                                            strict=True)
+            ]  # fmt: skip
+            report["rows_not_covered"] = [
+                {"row": int(r), "reason": why} for r, why in sorted(c.uncovered.items())
+            ]
+        return report
+
+    def inside(self) -> np.ndarray:
+        """Whether each measured value lies inside the error bar of its prediction."""
+        families = self.comparison.families or [self.table] * len(self.predicted)
+        bounds = [interval(f, p) for f, p in zip(families, self.predicted, strict=True)]
+        low, high = np.array(bounds).reshape(-1, 2).T
+        return (self.comparison.measured >= low) & (self.comparison.measured <= high)
+
+    def _groups(self) -> list[tuple[str, np.ndarray]]:
+        names = np.array(list(self.comparison.groups), dtype=object)
+        return [(str(g), names == g) for g in dict.fromkeys(self.comparison.groups)]
+
+    def __str__(self) -> str:
+        d = self.as_dict()
+        if not d["rows_scored"]:
+            lines = [f"{self.table}: none of {self.rows_total} rows could be scored"]
+        else:
+            lines = [
+                f"{self.table}: {d['rows_scored']} of {self.rows_total} rows scored "
+                f"({len(self.predicted)} values)",
+                f"  median absolute error {d['median_abs_error']:.1%}, 90th percentile {d['p90_abs_error']:.1%}, "
+                f"bias {d['bias']:+.1%}, inside the error bar {d['coverage']:.0%}",
+            ]
+            width = max(len(g) for g in d["groups"])
+            for name, g in d["groups"].items():
+                lines.append(
+                    f"    {name:{width}}  {g['values']:4d} values  median {g['median_abs_error']:6.1%}  "
+                    f"p90 {g['p90_abs_error']:6.1%}  bias {g['bias']:+6.1%}"
+                )
+        for reason, count in d["uncovered"].items():
+            lines.append(f"  not covered: {count} rows: {reason}")
+        return "\n".join(lines)
+
+
+def summary(errors: np.ndarray) -> dict[str, float | None]:
+    """Median and 90th percentile of the absolute error, and the median signed error (bias)."""
+    if not np.size(errors):
+        return {"median_abs_error": None, "p90_abs_error": None, "bias": None}
+    absolute = np.abs(errors)
+    return {
+        "median_abs_error": _rounded(np.median(absolute)),
+        "p90_abs_error": _rounded(np.quantile(absolute, 0.9)),
+        "bias": _rounded(np.median(errors)),
+    }
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 6)
+
+
+@cache
+def _ratios(family: str) -> tuple[float, float]:
+    table = family.partition(":")[0]
+    for row in rows_of("error_bars", table):
+        if row["family"] == family:
+            return float(row["low"]), float(row["high"])
+    raise ValueError(f"no error bar for family {family!r} in error_bars/{table}.csv")
+
+
+def interval(family: str, value: Any) -> tuple[Any, Any]:
+    """The range in which a measurement of a predicted value should lie, four times out of five.
+
+    Parameters
+    ----------
+    family : str
+        A table of measurements ("gemm"), or a quantity of one ("dvfs_zeus:time").
+    value : float or array
+        The model's answer, in any unit.
+
+    Returns
+    -------
+    (low, high) : same shape and unit as ``value``
+        ``value`` times the 10th and the 90th percentile of measured / predicted over left-out rows.
+
+    Raises
+    ------
+    ValueError
+        If no error bar was earned for that family.
+    """
+    low, high = _ratios(family)
+    value = np.asarray(value, dtype=float)
+    return value * low, value * high
+
+
+def families() -> list[str]:
+    """Every family that has an error bar."""
+    from importlib import resources
+
+    names = sorted(p.name[:-4] for p in (resources.files("dcserver.catalog") / "error_bars").iterdir()
+                   if p.name.endswith(".csv"))  # fmt: skip
+    return [row["family"] for name in names for row in rows_of("error_bars", name)]
+
+
+def score_rows(table: str, rows: Sequence[Row]) -> Score:
+    """Predict every row that the models cover and compare.
+
+    Parameters
+    ----------
+    table : str
+        Which table the rows belong to (see ``validation.TABLES``).
+    rows : sequence of mappings
+        Column name to text, as ``csv.DictReader`` gives them; an empty cell was not stated.
+    """
+    from dcserver.validation import compare
+
+    comparison = compare(table, rows)
+    predicted = np.asarray(comparison.predict(None), dtype=float) if len(comparison.rows) else np.zeros(0)
+    missing = set(range(len(rows))) - set(comparison.rows) - set(comparison.uncovered)
+    if missing:
+        raise AssertionError(f"{table}: rows {sorted(missing)[:5]} neither scored nor named as uncovered")
+    return Score(table, len(rows), comparison, predicted)
+
+
+def number(row: Row, column: str) -> float:
+    """A cell as a number; NaN when it is empty or absent. ValueError names the column if it is not a number."""
+    raw = (row.get(column) or "").strip()
+    if not raw:
+        return float("nan")
+    try:
+        return float(raw)
+    except ValueError:
+        raise ValueError(f"{column}={raw!r} is not a number") from None
+
+
+def find_accelerator(name: str) -> catalog.Accelerator | None:
+    """The catalog's accelerator of that name, or None: a row about an unknown device is not covered."""
+    try:
+        return catalog.accelerator(name)
+    except ValueError:
+        return None

@@ -1,0 +1,83 @@
+"""Fit each family's constants on the package's measurements and write constants, error bars and a report.
+
+Usage: python tools/calibrate.py [FAMILY ...] (without names: all). The report goes to standard output.
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from dcserver import catalog, validation
+from dcserver.catalog.tables import rows_of
+from dcserver.validation import fitting
+
+HERE = Path(catalog.__file__).parent
+# Which tables fit which constants, jointly, in this order: what a later family builds on is fitted before it.
+FAMILIES: dict[str, list[str]] = {
+    "power": ["roofline_power", "dvfs_zeus"],
+    "gemm": ["gemm"],
+    "operators": ["ops_llmcompass"],
+    "collectives": ["collectives"],
+    "training_memory": ["training_bloom_sweep", "training_korthikanti22"],
+    "mlperf_power": ["mlperf_power"],
+}
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def error_bars(table: str, comparison: validation.Comparison, ratios: np.ndarray, how: str) -> None:
+    """Central 80 % of measured / predicted, for the whole table and for each family that it names."""
+    families = np.array(list(comparison.families or [table] * len(ratios)), dtype=object)
+    rows = []
+    for family in dict.fromkeys([table, *families]):
+        r = ratios if family == table else ratios[families == family]
+        errors = np.abs(1 / r - 1)
+        rows.append({
+            "family": family, "values": len(r), "low": f"{np.quantile(r, 0.1):.4f}", "median": f"{np.median(r):.4f}",
+            "high": f"{np.quantile(r, 0.9):.4f}", "median_abs_error": f"{np.median(errors):.4f}",
+            "p90_abs_error": f"{np.quantile(errors, 0.9):.4f}", "residuals": how,
+        })  # fmt: skip
+        print(f"  {family}: left-out median error {np.median(errors):.1%}, 90th percentile "
+              f"{np.quantile(errors, 0.9):.1%}, bar {rows[-1]['low']} to {rows[-1]['high']}")  # fmt: skip
+    write(HERE / "error_bars" / f"{table}.csv", rows)
+
+
+def calibrate(family: str) -> None:
+    """Fit one family on its tables, then refit without each group for the error bars."""
+    tables = FAMILIES[family]
+    comparisons = [validation.compare(t, catalog.measurements(t)) for t in tables]
+    rows = rows_of("constants", family)
+    constants = fitting.fit(family, comparisons)
+    print(f"{family} (on {', '.join(tables)})")
+    for row in rows:
+        if row["fitted"] == "1":
+            value, low, high = constants[row["name"]], float(row["low"]), float(row["high"])
+            edge = (
+                "  AT ITS BOUND"
+                if min(abs(value / low - 1) if low else abs(value), abs(value / high - 1)) < 1e-3
+                else ""
+            )
+            print(f"  {row['name']} = {value:.4g} {row['unit']} (was {float(row['value']):.4g}, "
+                  f"allowed {low:g} to {high:g}){edge}")  # fmt: skip
+            row["value"] = f"{value:.6g}"
+    write(HERE / "constants" / f"{family}.csv", rows)
+    ratios = fitting.left_out_ratios(family, comparisons, constants)
+    for table, comparison, ratio in zip(tables, comparisons, ratios, strict=True):
+        error_bars(table, comparison, ratio, "group left out of the fit")
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or list(FAMILIES)
+    for name in names:
+        if name not in FAMILIES:
+            sys.exit(f"family {name!r} is not one of {', '.join(FAMILIES)}")
+        calibrate(name)
+        catalog.constants.cache_clear()
