@@ -79,22 +79,16 @@ class Accelerator(Noun):
     peak_fp64_tensor_flops: float = fact("peak_fp64_tensor_flops", "FLOP/s", "matrix FP64")
     peak_fp32_flops: float = fact("peak_fp32_flops", "FLOP/s", "vector FP32")
     peak_tf32_flops: float = fact("peak_tf32_flops", "FLOP/s", "matrix TF32, dense")
-    peak_fp16_flops: float = fact(
-        "peak_fp16_flops", "FLOP/s", "matrix FP16 where there is a matrix unit, dense"
-    )
+    peak_fp16_flops: float = fact("peak_fp16_flops", "FLOP/s", "matrix FP16 where there is a matrix unit, dense")
     peak_bf16_flops: float = fact("peak_bf16_flops", "FLOP/s", "matrix BF16, dense")
     peak_fp8_flops: float = fact("peak_fp8_flops", "FLOP/s", "matrix FP8, dense")
     peak_fp4_flops: float = fact("peak_fp4_flops", "FLOP/s", "matrix FP4, dense")
     peak_int8_ops: float = fact("peak_int8_ops", "op/s", "matrix INT8, dense")
-    sparse_speedup: float = fact(
-        "sparse_speedup", "1", "advertised gain from 2:4 structured sparsity; 1 = none"
-    )
+    sparse_speedup: float = fact("sparse_speedup", "1", "advertised gain from 2:4 structured sparsity; 1 = none")
     memory_bytes: float = fact("memory_bytes", "B", "device memory, decimal bytes")
     memory_bandwidth: float = fact("memory_bandwidth_Bps", "B/s", "device memory, data sheet")
     l2_bytes: float = fact("l2_bytes", "B", "last-level cache on the device")
-    scale_up_bandwidth: float = fact(
-        "scaleup_bandwidth_per_direction_Bps", "B/s", "NVLink and its like, one direction"
-    )
+    scale_up_bandwidth: float = fact("scaleup_bandwidth_per_direction_Bps", "B/s", "NVLink and its like, one direction")
     host_bus_bandwidth: float = fact("host_bus_per_direction_Bps", "B/s", "bus to the host, one direction")
     max_power: float = fact("max_power_W", "W", "board power limit")
     compute_units: float = fact("compute_units", "1", "streaming multiprocessors, compute units, cores")
@@ -114,15 +108,9 @@ class Accelerator(Noun):
         """
         dtype = {"fp8_e4m3": "fp8", "fp8_e5m2": "fp8"}.get(dtype, dtype)
         require_choice(DTYPES, dtype=dtype)
-        peak = np.asarray(
-            getattr(self, "peak_int8_ops" if dtype == "int8" else f"peak_{dtype}_flops"), dtype=float
-        )
+        peak = np.asarray(getattr(self, "peak_int8_ops" if dtype == "int8" else f"peak_{dtype}_flops"), dtype=float)
         if peak.ndim == 0 and np.isnan(peak):
-            known = [
-                d
-                for d in DTYPES
-                if not np.isnan(getattr(self, f"peak_{d}_{'ops' if d == 'int8' else 'flops'}"))
-            ]
+            known = [d for d in DTYPES if not np.isnan(getattr(self, f"peak_{d}_{'ops' if d == 'int8' else 'flops'}"))]
             raise ValueError(f"{self.name} has no {dtype} peak in the catalog; it has {', '.join(known)}")
         if sparse:
             peak = peak * self.sparse_speedup
@@ -163,9 +151,7 @@ class Link(Noun):
     """One way for bytes to travel between two places."""
 
     family: str = text("class", "PCIe, NVLink, InfiniBand, Ethernet, ...")
-    bandwidth: float = fact(
-        "bandwidth_per_direction_Bps", "B/s", "one direction, data rate of the specification"
-    )
+    bandwidth: float = fact("bandwidth_per_direction_Bps", "B/s", "one direction, data rate of the specification")
     latency: float = fact("latency_s", "s", "one way, small message")
     latency_kind: str = text("latency_kind", "what that latency includes")
     measured_bandwidth: float = fact("measured_bandwidth_Bps", "B/s", "what a measurement reached")
@@ -177,9 +163,7 @@ class Link(Noun):
 class Server(Noun):
     """A node: accelerators, processors, memory, drives, links, supplies."""
 
-    accelerator: Accelerator | None = field(
-        default=None, metadata={"column": "accelerator", "table": "accelerators"}
-    )
+    accelerator: Accelerator | None = field(default=None, metadata={"column": "accelerator", "table": "accelerators"})
     accelerators: float = fact("n_accelerators", "1", "accelerators in the node")
     cpu: Cpu | None = field(default=None, metadata={"column": "cpu", "table": "cpus"})
     cpus: float = fact("n_cpus", "1", "processors in the node")
@@ -278,9 +262,7 @@ class ConvNet(Noun):
 
     published_parameters: float = fact("parameters", "1", "weights")
     forward_flops: float = fact("forward_flops", "FLOP", "one sample forward; a multiply-add counts as two")
-    activation_elements: float = fact(
-        "activation_elements", "1", "numbers kept for the backward pass, one sample"
-    )
+    activation_elements: float = fact("activation_elements", "1", "numbers kept for the backward pass, one sample")
     input_elements: float = fact("input_elements", "1", "numbers of one input sample")
     input_bytes: float = fact("input_bytes", "B", "one sample as stored on disk")
     input_shape: str = text("input_shape", "what one sample is")

@@ -103,9 +103,7 @@ def parse(kind: str, file: io.TextIOBase | Iterable[str], origin: str = "file") 
     reader = csv.DictReader(file)
     unknown = [c for c in reader.fieldnames or [] if c not in columns]
     if unknown:
-        raise ValueError(
-            f"{origin}: columns {unknown} are not known for {kind}; known are {', '.join(columns)}"
-        )
+        raise ValueError(f"{origin}: columns {unknown} are not known for {kind}; known are {', '.join(columns)}")
     records = []
     for row in reader:
         where = f"{origin}, line {reader.line_num}"
@@ -153,9 +151,7 @@ def table(kind: str) -> Table[Any]:
     with path.open(encoding="utf-8", newline="") as file:
         records = parse(kind, file, origin=f"{kind}.csv")
     if kind == "prices":  # the same offer stands there with several dates
-        return Table(
-            kind, [dataclasses.replace(r, name=f"{r.name} ({r.date})") if r.date else r for r in records]
-        )
+        return Table(kind, [dataclasses.replace(r, name=f"{r.name} ({r.date})") if r.date else r for r in records])
     return Table(kind, records)
 
 
@@ -175,9 +171,7 @@ def stack(records: Iterable[T]) -> T:
     if not records:
         raise ValueError("stack needs at least one record")
     if len({type(r) for r in records}) > 1:
-        raise ValueError(
-            f"stack takes records of one kind, not {sorted({type(r).__name__ for r in records})}"
-        )
+        raise ValueError(f"stack takes records of one kind, not {sorted({type(r).__name__ for r in records})}")
     values: dict[str, Any] = {}
     for f in dataclasses.fields(records[0]):
         column = [getattr(r, f.name) for r in records]

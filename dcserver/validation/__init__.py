@@ -67,6 +67,4 @@ def detect(columns: Iterable[str], stem: str = "") -> str:
         raise ValueError(f"the file could be any of {', '.join(fits)}: say which with --table")
     closest = min(TABLES, key=lambda name: len(TABLES[name][1] - columns) / len(TABLES[name][1]))
     missing = ", ".join(sorted(TABLES[closest][1] - columns))
-    raise ValueError(
-        f"the file has the columns of no known table; closest is {closest}, which lacks {missing}"
-    )
+    raise ValueError(f"the file has the columns of no known table; closest is {closest}, which lacks {missing}")

@@ -18,9 +18,7 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 def main(arguments: list[str] | None = None) -> int:
     """Score the files, or without any the package's own tables; 2 on bad input."""
     parser = argparse.ArgumentParser(prog="python -m dcserver.validation", description=__doc__)
-    parser.add_argument(
-        "files", nargs="*", type=Path, help="CSV with the columns of a known table; none: all tables"
-    )
+    parser.add_argument("files", nargs="*", type=Path, help="CSV with the columns of a known table; none: all tables")
     parser.add_argument("--table", choices=list(validation.TABLES), help="which table the columns belong to")
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
     parser.add_argument("--rows", action="store_true", help="with each row's measured and predicted value")

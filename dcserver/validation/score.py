@@ -63,9 +63,7 @@ class Score:
             **summary(errors),
             "coverage": _rounded(np.mean(self.inside())) if errors.size else None,
             "uncovered": dict(Counter(c.uncovered.values()).most_common()),
-            "groups": {
-                g: {"values": int(np.sum(mask)), **summary(errors[mask])} for g, mask in self._groups()
-            },
+            "groups": {g: {"values": int(np.sum(mask)), **summary(errors[mask])} for g, mask in self._groups()},
         }
         if rows:
             inside = self.inside()
@@ -75,9 +73,7 @@ class Score:
                 for r, q, g, m, p, i in zip(c.rows, c.quantities, c.groups, c.measured, self.predicted, inside,
                                             strict=True)
             ]  # fmt: skip
-            report["rows_not_covered"] = [
-                {"row": int(r), "reason": why} for r, why in sorted(c.uncovered.items())
-            ]
+            report["rows_not_covered"] = [{"row": int(r), "reason": why} for r, why in sorted(c.uncovered.items())]
         return report
 
     def inside(self) -> np.ndarray:
@@ -97,8 +93,7 @@ class Score:
             lines = [f"{self.table}: none of {self.rows_total} rows could be scored"]
         else:
             lines = [
-                f"{self.table}: {d['rows_scored']} of {self.rows_total} rows scored "
-                f"({len(self.predicted)} values)",
+                f"{self.table}: {d['rows_scored']} of {self.rows_total} rows scored ({len(self.predicted)} values)",
                 f"  median absolute error {d['median_abs_error']:.1%}, 90th percentile {d['p90_abs_error']:.1%}, "
                 f"bias {d['bias']:+.1%}, inside the error bar {d['coverage']:.0%}",
             ]
