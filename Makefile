@@ -1,0 +1,58 @@
+# Two commands matter: `make lab` opens the course, `make test` runs everything.
+# Both make .venv first if it is not there. README.md has the plain commands behind them, for Windows too.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Passed on to JupyterLab: make lab ARGS="--no-browser --port 8899"
+ARGS ?=
+
+.PHONY: help lab test notebooks calibrate scoreboard bench format clean
+
+help:
+	@echo "make lab         open the course in JupyterLab (ARGS=\"--no-browser --port 8899\" are passed on)"
+	@echo "make test        lint, types, unit tests, notebooks, panels, browser"
+	@echo "make notebooks   execute the chapters in place (NOTEBOOKS=\"notebooks/06*.ipynb\" for some)"
+	@echo "make calibrate   fit the models' constants on the published measurements (FAMILY=gemm for one)"
+	@echo "make scoreboard  score every table of measurements and write the table into README.md"
+	@echo "make bench       control latency, import time, evaluations a second"
+	@echo "make format      ruff over code and notebooks"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dcserver needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.lab: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[lab]'
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+lab: $(VENV)/.lab
+	$(BIN)/python -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/python tools/stages.py
+
+NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
+notebooks: $(VENV)/.test
+	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+calibrate: $(VENV)/.test
+	$(BIN)/python tools/calibrate.py $(FAMILY)
+
+scoreboard: $(VENV)/.test
+	$(BIN)/python tools/scoreboard.py
+
+bench: $(VENV)/.test
+	$(BIN)/python tools/bench.py
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache screenshots
