@@ -41,7 +41,10 @@ def main(names: list[str]) -> int:
     for name, seconds, good in results:
         print(f"{name:12} {seconds:7.0f}  {'passed' if good else 'FAILED'}")
     failed = [name for name, _, good in results if not good]
-    print(f"total        {sum(s for _, s, _ in results):7.0f}  " + (f"FAILED: {', '.join(failed)}" if failed else "passed"))
+    print(
+        f"total        {sum(s for _, s, _ in results):7.0f}  "
+        + (f"FAILED: {', '.join(failed)}" if failed else "passed")
+    )
     return 1 if failed else 0
 
 
