@@ -188,14 +188,12 @@ def score_rows(table: str, rows: Sequence[Row]) -> Score:
 
 
 def number(row: Row, column: str) -> float:
-    """A cell as a number; NaN when it is empty or absent. ValueError names the column if it is not a number."""
-    raw = (row.get(column) or "").strip()
-    if not raw:
-        return float("nan")
+    """A cell as a finite number; NaN when it is absent, empty or no such number: then it counts as not stated."""
     try:
-        return float(raw)
+        value = float(row.get(column) or "nan")
     except ValueError:
-        raise ValueError(f"{column}={raw!r} is not a number") from None
+        return float("nan")
+    return value if np.isfinite(value) else float("nan")
 
 
 def find_accelerator(name: str) -> catalog.Accelerator | None:
