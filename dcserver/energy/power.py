@@ -1,0 +1,284 @@
+"""What an accelerator draws, and the clock that its power limit sustains.
+
+Here the compute and the energy model meet: a matrix product at boost clock may want more than the board
+may draw, so the clock falls until it fits. Taught in chapter 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dcserver import catalog
+from dcserver.catalog import DTYPES, Accelerator
+from dcserver.checks import require_between, require_choice, require_positive
+from dcserver.units import format_percent, format_power
+
+Constants = Mapping[str, float]
+
+
+def _constants(constants: Constants | None) -> Constants:
+    return catalog.constants("power") if constants is None else constants
+
+
+@dataclass(frozen=True)
+class Power:
+    """Watts of an accelerator by cause; fields may hold arrays."""
+
+    total: Any
+    static: Any
+    active: Any
+    compute: Any
+    memory: Any
+    clock_ratio: Any
+    limited_by: Any
+
+    @property
+    def breakdown(self) -> dict[str, Any]:
+        """Parts that sum to the total, W."""
+        return {"static": self.static, "active": self.active, "compute": self.compute, "memory": self.memory}
+
+    def __str__(self) -> str:
+        if np.ndim(self.total):
+            return f"Power of {np.size(self.total)} points, {np.min(self.total):.0f} to {np.max(self.total):.0f} W"
+        lines = [f"{name:8} {format_power(float(watts)):>8}" for name, watts in self.breakdown.items()]
+        lines.append(f"{'total':8} {format_power(float(self.total)):>8}  at {format_percent(float(self.clock_ratio))} "
+                     f"of boost clock, limited by {self.limited_by}")  # fmt: skip
+        return "\n".join(lines)
+
+
+def _per_device(function: Any, *fields: Any) -> Any:
+    """A look-up by text, for one device or an array of them."""
+    fields = np.broadcast_arrays(*[np.asarray(f, dtype=object) for f in fields])
+    values = np.array([function(*cells) for cells in zip(*(f.ravel() for f in fields), strict=True)], dtype=float)
+    return values.reshape(fields[0].shape) if fields[0].ndim else float(values[0])
+
+
+def _matrix_peak(accelerator: Accelerator) -> Any:
+    """Peak of the 16-bit matrix units (FP16 or BF16, else INT8 halved, else FP32), FLOP/s."""
+    peak = np.fmax(accelerator.peak_fp16_flops, accelerator.peak_bf16_flops)
+    for stand_in in (0.5 * np.asarray(accelerator.peak_int8_ops), np.asarray(accelerator.peak_fp32_flops)):
+        peak = np.where(np.isnan(peak), stand_in, peak)
+    return peak
+
+
+def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Constants | None = None) -> Any:
+    """Energy of one FLOP at boost clock and its voltage.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    dtype : str or array of str
+        Number format; 16-bit and narrower formats run on matrix units, "fp32" and "fp64" on vector units.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array
+        J/FLOP, by chip generation; a generation that the catalog does not know is taken to be built for its
+        power limit: matrix units at peak draw ``flop_energy_generic_share`` of it.
+
+    Notes
+    -----
+    Equation: energy(generation) x ratio(format). Fails for a format that a device emulates.
+    Taught in chapter 10.
+    """
+    c = _constants(constants)
+    require_choice([*DTYPES, "fp8_e4m3", "fp8_e5m2"], dtype=dtype)
+    share = c["flop_energy_generic_share"]
+    known = _per_device(lambda a: c.get(f"flop_energy_{a}", np.nan), accelerator.architecture)
+    limit = np.asarray(accelerator.max_power, dtype=float)
+    generic = share * np.where(np.isnan(limit), 400.0, limit) / _matrix_peak(accelerator)
+    ratio = _per_device(lambda d: c.get(f"format_{str(d).partition('_e')[0]}", 1.0), dtype)
+    return np.where(np.isnan(known), generic, known) * ratio
+
+
+def byte_energy(accelerator: Accelerator, constants: Constants | None = None) -> Any:
+    """Energy of one byte read from or written to device memory, J/B, by kind of memory.
+
+    Taught in chapter 10.
+    """
+    c = _constants(constants)
+
+    def look_up(memory: str) -> float:
+        kind = str(memory).upper()
+        for prefix, name in (("LPDDR", "LPDDR"), ("GDDR", "GDDR"), ("HBM3", "HBM3"), ("HBM4", "HBM3")):
+            if kind.startswith(prefix):
+                return c[f"byte_energy_{name}"]
+        return c["byte_energy_HBM2"]
+
+    return _per_device(look_up, accelerator.memory_type)
+
+
+def power_limit_of(accelerator: Accelerator, constants: Constants | None = None) -> Any:
+    """The board's power limit, W: the data sheet's, or, where the catalog has none, what its peak suggests.
+
+    Notes
+    -----
+    Equation where unknown: matrix peak x energy of a FLOP, as if the board were built to run its peak.
+    """
+    limit = np.asarray(accelerator.max_power, dtype=float)
+    estimate = flop_energy(accelerator, "bf16", constants) * _matrix_peak(accelerator)
+    return np.where(np.isnan(limit), estimate, limit)
+
+
+def dynamic_scale(clock_ratio: Any, constants: Constants | None = None) -> Any:
+    """Dynamic power at a clock over that at boost clock: V(f)^2 f.
+
+    Parameters
+    ----------
+    clock_ratio : float or array
+        Clock over boost clock.
+
+    Notes
+    -----
+    Equation: r^n above the knee k (voltage grows as r^((n-1)/2)), and r k^(n-1) below it (voltage at its floor).
+    Fails near the end of the curve, where the last few percent of clock cost more. Taught in chapter 10.
+    """
+    c = _constants(constants)
+    n, knee = c["voltage_exponent"], c["voltage_knee"]
+    r = np.asarray(clock_ratio, dtype=float)
+    return r * np.maximum(r, knee) ** (n - 1)
+
+
+def _clock_for(scale: Any, c: Constants) -> Any:
+    """The inverse of ``dynamic_scale``."""
+    n, knee = c["voltage_exponent"], c["voltage_knee"]
+    scale = np.maximum(scale, 0.0)
+    return np.where(scale >= knee**n, scale ** (1 / n), scale / knee ** (n - 1))
+
+
+def _parts(
+    accelerator: Accelerator, compute_utilization: Any, memory_utilization: Any, dtype: Any, c: Constants
+) -> Any:
+    """Static and memory watts, and active and compute watts at boost clock."""
+    limit = power_limit_of(accelerator, c)
+    peak = np.asarray(_peak(accelerator, dtype), dtype=float)
+    static = c["static_share"] * limit
+    active = c["active_share"] * limit
+    compute = np.asarray(compute_utilization, dtype=float) * flop_energy(accelerator, dtype, c) * peak
+    bandwidth = np.nan_to_num(np.asarray(accelerator.memory_bandwidth, dtype=float))
+    memory = np.asarray(memory_utilization, dtype=float) * bandwidth * byte_energy(accelerator, c)
+    return static, active, compute, memory
+
+
+def _peak(accelerator: Accelerator, dtype: Any) -> Any:
+    formats = np.asarray(dtype, dtype=object)
+    if formats.ndim == 0:
+        return accelerator.peak(str(dtype))
+    out = np.full(np.broadcast_shapes(formats.shape, np.shape(accelerator.memory_bandwidth)), np.nan)
+    for name in dict.fromkeys(formats.ravel()):
+        out = np.where(formats == name, accelerator.peak(name), out)
+    return out
+
+
+def _check(compute_utilization: Any, memory_utilization: Any) -> None:
+    require_between(0, 1, compute_utilization=compute_utilization, memory_utilization=memory_utilization)
+
+
+def operating_point(accelerator: Accelerator, compute_utilization: Any = 0.0, memory_utilization: Any = 0.0,
+                    clock_ratio: Any = 1.0, power_limit: Any = None, dtype: Any = "bf16",
+                    constants: Constants | None = None) -> Power:  # fmt: skip
+    """Clock and watts at which an accelerator settles under a load and a power limit.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    compute_utilization : float or array, 0 to 1
+        Share of time in which the compute units are busy, i.e. achieved FLOP/s over the peak at the actual clock.
+    memory_utilization : float or array, 0 to 1
+        Achieved memory bandwidth over the data sheet's; the memory keeps its own clock.
+    clock_ratio : float or array, above 0 to 1
+        Clock that is asked for, over boost clock.
+    power_limit : float or array, optional
+        W; infinity for none; the data sheet's if not given.
+    dtype : str or array of str
+        Number format of the arithmetic.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    Power
+        Total, its parts, the clock ratio, and whether clock or power limits.
+
+    Raises
+    ------
+    ValueError
+        For a utilisation outside 0 to 1, a clock ratio outside 0 to 1, or a format that the device lacks.
+
+    Notes
+    -----
+    Equation: static + memory + (active + compute) V(f)^2 f / (V^2 f at boost), the clock falling until the
+    sum fits the limit or the lowest clock is reached. Fails for boards whose limit is thermal or for short peaks.
+    Taught in chapter 10.
+    """
+    c = _constants(constants)
+    _check(compute_utilization, memory_utilization)
+    require_between(0, 1, clock_ratio=clock_ratio)
+    require_positive(clock_ratio=clock_ratio)
+    sustained = sustained_clock(accelerator, compute_utilization, memory_utilization, power_limit, dtype, c)
+    wanted = np.asarray(clock_ratio, dtype=float)
+    clock = np.minimum(wanted, sustained)
+    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    scale = dynamic_scale(clock, c)
+    parts = np.broadcast_arrays(static + 0 * scale, active * scale, compute * scale, memory + 0 * scale)
+    parts = [p if p.ndim else float(p) for p in parts]
+    limited = np.where(sustained < wanted, "power", "clock")
+    total = sum(parts)
+    return Power(total, *parts, clock_ratio=clock if np.ndim(clock) else float(clock),
+                 limited_by=limited if limited.ndim else str(limited))  # fmt: skip
+
+
+def power(accelerator: Accelerator, compute_utilization: Any = 0.0, memory_utilization: Any = 0.0,
+          clock_ratio: Any = 1.0, dtype: Any = "bf16", constants: Constants | None = None) -> Any:  # fmt: skip
+    """Watts of an accelerator at a load and clock, whatever its limit: what the load wants.
+
+    See ``operating_point``, which also applies the limit and says where the watts go.
+
+    >>> from dcserver import catalog
+    >>> a100 = catalog.accelerator("A100 SXM")
+    >>> bool(power(a100) < power(a100, memory_utilization=0.9) < power(a100, 0.9, 0.9))
+    True
+    """
+    return operating_point(accelerator, compute_utilization, memory_utilization, clock_ratio, np.inf, dtype,
+                           constants).total  # fmt: skip
+
+
+def sustained_clock(accelerator: Accelerator, compute_utilization: Any = 1.0, memory_utilization: Any = 0.0,
+                    power_limit: Any = None, dtype: Any = "bf16", constants: Constants | None = None) -> Any:  # fmt: skip
+    """The clock, over boost clock, that a power limit allows under a load.
+
+    Parameters
+    ----------
+    accelerator, compute_utilization, memory_utilization, dtype, constants
+        As in ``operating_point``: shares of the peak at the actual clock and of the data sheet's bandwidth.
+    power_limit : float or array, optional
+        W; the data sheet's if not given.
+
+    Returns
+    -------
+    float or array
+        1 where the load fits at boost clock, less where the limit throttles it, never under the lowest clock.
+
+    Notes
+    -----
+    Equation: the r with (active + compute) scale(r) = limit - static - memory, solved in closed form.
+    Taught in chapters 02 and 10.
+    """
+    c = _constants(constants)
+    _check(compute_utilization, memory_utilization)
+    if power_limit is None:
+        power_limit = power_limit_of(accelerator, c)
+    else:
+        limits = np.asarray(power_limit, dtype=float)
+        require_positive(power_limit=np.where(np.isposinf(limits), 1.0, limits))
+    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    clock = np.clip(_clock_for((power_limit - static - memory) / (active + compute), c), c["lowest_clock"], 1.0)
+    return clock if np.ndim(clock) else float(clock)
