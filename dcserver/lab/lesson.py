@@ -4,20 +4,22 @@ Each shows the same text in every run until it is answered, so that a committed 
 with a kernel, predictions and quizzes are forms that a keyboard can fill in.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dcserver.lab import answers
+from dcserver.lab import answers, exercises
 from dcserver.lab.answers import chapter, forget, progress, restore, save
+from dcserver.lab.exercises import Answer, Design, Exactly, Function, above, below, between
 from dcserver.lab.predictions import Explanation, Prediction
 from dcserver.lab.quizzes import Question, Quiz
-from dcserver.lab.targets import Goal, above, below, between, judge_design, judge_function
-from dcserver.lab.verdicts import Exactly, Slips, Verdict, judge
+from dcserver.lab.verdicts import Verdict
 
 __all__ = [
+    "Answer",
+    "Design",
     "Exactly",
     "Explanation",
-    "Goal",
+    "Function",
     "Prediction",
     "Question",
     "Quiz",
@@ -27,8 +29,6 @@ __all__ = [
     "between",
     "chapter",
     "check",
-    "check_design",
-    "check_function",
     "explain",
     "forget",
     "predict",
@@ -95,94 +95,38 @@ def explain(
     return Explanation(name, answer, why, unit=unit, misconceptions=misconceptions, close=close)
 
 
-def check(
-    name: str,
-    value: Any,
-    expected: Any,
-    *,
-    tolerance: float = 0.02,
-    unit: str = "",
-    slips: Slips = (),
-    hint: str = "",
-    because: str = "",
-    reveal: bool = True,
-) -> Verdict:
+def check(name: str, value: Any, exercise: Any = None, **details: Any) -> Verdict:
     """Checks an answer: right, not yet (with the likeliest slip), or not attempted. Never raises on the answer.
 
     Parameters
     ----------
     name : short name, unique in the chapter
-    value : the learner's answer: `...` until attempted
-    expected : computed, never typed: a number or array in SI, a word, True or False, a list or set of words
-    tolerance : relative; 0.02 is 2 %
-    unit : in which both are shown: "GB/s" keeps its prefix, "B/s" chooses one
-    slips : what learners get wrong, in order: (what, text) where what is a factor of the expected value (2, 0.125),
-        the name of a usual factor either way ("bits", "direction", "GiB", ...: ``verdicts.NAMED_SLIPS``),
-        ``Exactly(value)``, the wrong word, or a function of the answer that is true for it
-    hint : said where no slip fits
-    because : said when right
-    reveal : whether a wrong answer is shown the expected one
+    value : the learner's answer, function or design: `...` until attempted
+    exercise : left out, the chapter's exercise of that name (``lab/exercises/chapter_NN.py``);
+        or an ``Answer``, ``Function`` or ``Design``; or an expected value
+    details : with an expected value, what ``Answer`` takes: tolerance, unit, slips, hint, because, reveal
 
     Returns
     -------
     Verdict
         ``.status``, ``.message``, ``.right``; shown as the last line of a cell.
+
+    Raises
+    ------
+    ValueError
+        If there is no such exercise.
     """
-    return _kept(judge(name, value, expected, tolerance=tolerance, unit=unit, slips=slips, hint=hint,
-                       because=because, reveal=reveal))  # fmt: skip
-
-
-def check_function(
-    name: str,
-    function: Any,
-    reference: Callable[..., Any],
-    points: Sequence[Sequence[Any] | Mapping[str, Any]],
-    *,
-    tolerance: float = 0.02,
-    unit: str = "",
-    slips: Any = (),
-    hint: str = "",
-    because: str = "",
-    broadcast: bool = True,
-) -> Verdict:
-    """Checks a function against the package's own at several points, then with arrays of all of them at once.
-
-    Parameters
-    ----------
-    name : short name, unique in the chapter
-    function : the learner's; one that returns `...` or None is not attempted
-    reference : the function of the package that it should agree with
-    points : arguments of each call, as tuples or as dicts by name
-    tolerance, unit, hint, because : as in ``check``
-    slips : (factor or name, text) as in ``check``, or (wrong formula, text): a function that a wrong idea would give
-    broadcast : whether it must take arrays
-    """
-    return _kept(judge_function(name, function, reference, points, tolerance=tolerance, unit=unit, slips=slips,
-                                hint=hint, because=because, broadcast=broadcast))  # fmt: skip
-
-
-def check_design(
-    name: str,
-    design: Any,
-    measure: Callable[[Any], Mapping[str, float]],
-    goals: Mapping[str, Goal],
-    *,
-    slips: Sequence[tuple[Callable[[Any, Mapping[str, float]], bool], str]] = (),
-    hint: str = "",
-    because: str = "",
-) -> Verdict:
-    """Checks a design against goals; any design that meets them is right.
-
-    Parameters
-    ----------
-    name : short name, unique in the chapter
-    design : the learner's: a number, tuple, dict or object; one that is or holds `...` is not attempted
-    measure : takes the design, returns the quantities of the goals by name, in SI; what it raises is shown
-    goals : quantity to ``below(20, "s")``, ``above(...)``, ``between(...)``
-    slips : (function of design and measured quantities that is true for a wrong idea, text)
-    hint, because : as in ``check``
-    """
-    return _kept(judge_design(name, design, measure, goals, slips=slips, hint=hint, because=because))
+    where = answers.key("check", name)
+    if exercise is None:
+        exercise = exercises.find(where[0], name)
+    elif not isinstance(exercise, exercises.Exercise):
+        exercise = Answer(exercise, **details)
+    verdict = exercise.judge(name, value)
+    answers.enrol(where)
+    if verdict.status != "not attempted":
+        # Once solved stays solved: playing on with a solved exercise costs nothing.
+        answers.put(where, right=verdict.right or bool(answers.get(where).get("right")))
+    return verdict
 
 
 def quiz(name: str, questions: Sequence[Question], *, mine: Sequence[Any] | None = None) -> Quiz:
@@ -200,12 +144,3 @@ def quiz(name: str, questions: Sequence[Question], *, mine: Sequence[Any] | None
 def recall(name: str, questions: Sequence[Question], *, mine: Sequence[Any] | None = None) -> Quiz:
     """Questions on earlier chapters, answered in place; takes what ``quiz`` takes."""
     return Quiz("recall", name, questions, mine=mine)
-
-
-def _kept(verdict: Verdict) -> Verdict:
-    where = answers.key("check", verdict.name)
-    answers.enrol(where)
-    if verdict.status != "not attempted":
-        # Once solved stays solved: playing on with a solved exercise costs nothing.
-        answers.put(where, right=verdict.right or bool(answers.get(where).get("right")))
-    return verdict

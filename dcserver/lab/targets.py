@@ -68,7 +68,7 @@ def judge_design(
     hint: str = "",
     because: str = "",
 ) -> Verdict:
-    """The verdict on a design; see ``lesson.check_design``."""
+    """The verdict on a design; see ``exercises.Design``."""
     if not goals or not all(isinstance(g, Goal) for g in goals.values()):
         raise TypeError("goals maps each quantity to lesson.below(...), above(...) or between(...)")
     check_slips(slips)
@@ -113,7 +113,7 @@ def judge_function(
     because: str = "",
     broadcast: bool = True,
 ) -> Verdict:
-    """The verdict on a function; see ``lesson.check_function``."""
+    """The verdict on a function; see ``exercises.Function``."""
     slips = check_slips(slips)
     calls = [((), dict(p)) if isinstance(p, Mapping) else (tuple(p), {}) for p in points]
     if not calls:

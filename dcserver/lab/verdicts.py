@@ -262,7 +262,7 @@ def judge(
     because: str = "",
     reveal: bool = True,
 ) -> Verdict:
-    """The verdict on a number, an array, a word, a yes or no, or a list or set of words; see ``lesson.check``."""
+    """The verdict on a number, an array, a word, a yes or no, or a list or set of words; see ``exercises.Answer``."""
     require_non_negative(tolerance=tolerance)
     slips = check_slips(slips)
     if isinstance(expected, bool | np.bool_ | str | set | frozenset) or (
