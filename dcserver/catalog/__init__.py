@@ -13,6 +13,7 @@ from dcserver.catalog.nouns import (
     Cpu,
     Grid,
     Link,
+    MemoryTier,
     Noun,
     Price,
     Server,
@@ -30,6 +31,7 @@ __all__ = [
     "Cpu",
     "Grid",
     "Link",
+    "MemoryTier",
     "Noun",
     "Price",
     "Server",
@@ -48,6 +50,7 @@ __all__ = [
     "server",
     "stack",
     "table",
+    "tier",
     "transformer",
 ]
 
@@ -90,3 +93,8 @@ def grid(name: str) -> Grid:
 def price(name: str) -> Price:
     """The price of that name."""
     return table("prices").find(name)
+
+
+def tier(name: str) -> MemoryTier:
+    """The memory tier of that name."""
+    return table("tiers").find(name)

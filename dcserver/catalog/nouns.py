@@ -270,6 +270,21 @@ class ConvNet(Noun):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemoryTier(Noun):
+    """A place for bytes, from the accelerator's own memory down to storage behind the network."""
+
+    kind: str = text("kind", "HBM, DDR, CXL, persistent memory, NVMe, network storage")
+    latency: float = fact("latency_s", "s", "one small read, idle, as its user sees it")
+    read_bandwidth: float = fact("read_bandwidth_Bps", "B/s", "large reads, many in flight")
+    write_bandwidth: float = fact("write_bandwidth_Bps", "B/s", "large writes, many in flight")
+    capacity: float = fact("capacity_bytes", "B", "of the unit in notes")
+    access_bytes: float = fact("access_bytes", "B", "smallest transfer: a cache line, a flash page")
+    price_per_byte: float = fact("price_usd_per_byte", "USD/B", "on the date in notes")
+    persistent: float = fact("persistent", "1", "1 if the bytes survive a power cut")
+    year: float = fact("year", "year", "first shipped")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grid(Noun):
     """An electricity grid."""
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dcserver.catalog.nouns import Accelerator, ConvNet, Cpu, Grid, Link, Noun, Price, Server, Transformer
+from dcserver.catalog.nouns import Accelerator, ConvNet, Cpu, Grid, Link, MemoryTier, Noun, Price, Server, Transformer
 
 T = TypeVar("T", bound=Noun)
 
@@ -28,6 +28,7 @@ TABLES: dict[str, type[Noun]] = {
     "transformers": Transformer,
     "convnets": ConvNet,
     "grids": Grid,
+    "tiers": MemoryTier,
     "prices": Price,
 }
 _VENDORS = {"nvidia", "amd", "intel", "google", "aws", "huawei", "geforce", "tesla", "instinct", "qualcomm"}
