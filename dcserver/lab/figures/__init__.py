@@ -1,0 +1,13 @@
+"""Pictures: each chart is described once, takes results as marks, and can be drawn again in place."""
+
+from dcserver.lab.figures.axes import Axis, log_axis
+from dcserver.lab.figures.bars import Bars, StackedBars, Waterfall
+from dcserver.lab.figures.chart import Chart
+from dcserver.lab.figures.lines import Curve, Curves, Limit, Point, Roofline, Scatter
+
+axis = Axis
+
+__all__ = [
+    "Axis", "Bars", "Chart", "Curve", "Curves", "Limit", "Point", "Roofline", "Scatter", "StackedBars", "Waterfall",
+    "axis", "log_axis",
+]  # fmt: skip
