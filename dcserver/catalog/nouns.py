@@ -14,7 +14,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from dcserver.checks import require_choice
+from dcserver.checks import require_between, require_choice, require_whole
+from dcserver.units import format_bytes, format_money, format_si
 
 DTYPES = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8")
 # Bytes of one number in each format as it lies in memory; TF32 is FP32 in memory, cut inside the tensor core.
@@ -30,6 +31,19 @@ def dtype_bytes(dtype: str) -> float:
     """
     require_choice(DTYPE_BYTES, dtype=dtype)
     return DTYPE_BYTES[dtype]
+
+
+def _shown(value: Any, unit: str) -> str:
+    if np.ndim(value):
+        return f"{np.shape(value)} values"
+    if not isinstance(value, int | float | np.number):
+        return str(value)
+    value = float(value)
+    if unit in ("1", "year", "token"):
+        return f"{value:g}" if unit == "year" else f"{value:,.10g}"
+    if unit.startswith("USD"):
+        return format_money(value) + unit.removeprefix("USD")
+    return format_bytes(value) if unit == "B" else format_si(value, unit)
 
 
 def fact(column: str, unit: str, meaning: str, default: Any = float("nan")) -> Any:
@@ -55,7 +69,7 @@ class Noun:
     source_address: str = text("source_address", "where they say so")
 
     def __getitem__(self, index: Any) -> Self:
-        changes = {}
+        changes: dict[str, Any] = {}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             if isinstance(value, np.ndarray | Noun):
@@ -64,6 +78,23 @@ class Noun:
 
     def __str__(self) -> str:
         return str(self.name)
+
+    def describe(self) -> str:
+        """The known facts as a short table, each with its unit, and who says so."""
+        about = [f.name for f in dataclasses.fields(Noun)]
+        facts = [f for f in dataclasses.fields(self) if f.name not in about]
+        lines = [str(self)]
+        for f in [*facts, *dataclasses.fields(Noun)[1:]]:
+            value = getattr(self, f.name)
+            scalar = np.ndim(value) == 0 and not isinstance(value, Noun)
+            if scalar and (value is None or value == "" or value != value):
+                continue
+            lines.append(f"  {f.name.replace('_', ' '):<24} {_shown(value, f.metadata.get('unit', ''))}")
+        return "\n".join(lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a notebook shows for a record at the end of a cell."""
+        printer.text("..." if cycle else self.describe())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +130,7 @@ class Accelerator(Noun):
     host_bus: str = text("host_bus", "what joins accelerator and host")
 
     def peak(self, dtype: str, sparse: bool = False) -> float:
-        """Peak FLOP/s of a number format (dense unless told).
+        """Peak FLOP/s of a number format (dense unless told); NaN for the unknown ones among stacked devices.
 
         Raises
         ------
@@ -108,19 +139,22 @@ class Accelerator(Noun):
         """
         dtype = {"fp8_e4m3": "fp8", "fp8_e5m2": "fp8"}.get(dtype, dtype)
         require_choice(DTYPES, dtype=dtype)
-        peak = np.asarray(getattr(self, "peak_int8_ops" if dtype == "int8" else f"peak_{dtype}_flops"), dtype=float)
+        peak = self._peak(dtype)
         if peak.ndim == 0 and np.isnan(peak):
-            known = [d for d in DTYPES if not np.isnan(getattr(self, f"peak_{d}_{'ops' if d == 'int8' else 'flops'}"))]
-            raise ValueError(f"{self.name} has no {dtype} peak in the catalog; it has {', '.join(known)}")
+            raise ValueError(
+                f"{self.name} has no {dtype} peak in the catalog; it has {', '.join(self.dtypes) or 'none'}"
+            )
         if sparse:
             peak = peak * self.sparse_speedup
         return peak if peak.ndim else float(peak)  # type: ignore[return-value]
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The formats whose peak is known for this device."""
-        return tuple(d for d in DTYPES
-                     if not np.isnan(getattr(self, f"peak_{d}_{'ops' if d == 'int8' else 'flops'}")))  # fmt: skip
+        """The formats whose peak is known for this device, or for all of the stacked devices."""
+        return tuple(d for d in DTYPES if not np.isnan(self._peak(d)).any())
+
+    def _peak(self, dtype: str) -> np.ndarray:
+        return np.asarray(getattr(self, "peak_int8_ops" if dtype == "int8" else f"peak_{dtype}_flops"), dtype=float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,19 +222,36 @@ class Server(Noun):
         return self.scale_out_links * self.scale_out_link.bandwidth if self.scale_out_link else float("nan")
 
 
+TOPOLOGIES = ("nvswitch", "ring", "torus", "fat tree", "rail-optimised", "dragonfly")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cluster(Noun):
-    """So many equal servers joined by a topology whose uplinks may be oversubscribed."""
+    """So many equal servers joined by a topology whose uplinks may be oversubscribed.
+
+    Raises
+    ------
+    ValueError
+        For a number of servers that is not whole and positive, an unknown topology, or an oversubscription below 1.
+    """
 
     server: Server | None = None
-    servers: float = 1
+    servers: float = field(default=1, metadata={"unit": "1"})
     topology: str = "fat tree"
-    oversubscription: float = 1.0
+    oversubscription: float = field(default=1.0, metadata={"unit": "1"})
+
+    def __post_init__(self) -> None:
+        require_whole(servers=self.servers)
+        require_choice(TOPOLOGIES, topology=self.topology)
+        require_between(1, float("inf"), oversubscription=self.oversubscription)
 
     @property
     def accelerators(self) -> float:
         """Accelerators of the whole cluster."""
         return self.servers * self.server.accelerators if self.server else float("nan")
+
+    def __str__(self) -> str:
+        return str(self.name) or f"{self.servers:,} x {self.server or 'server'}, {self.topology}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +267,8 @@ class Transformer(Noun):
     gated: float = fact("gated", "1", "1 if the feed-forward part has a gate (three matrices), else 0")
     vocabulary: float = fact("vocabulary", "1", "tokens in the vocabulary")
     sequence: float = fact("sequence", "token", "context length it was trained with")
-    experts: float = fact("experts", "1", "feed-forward experts a layer; 1 = dense")
-    experts_per_token: float = fact("experts_per_token", "1", "experts that a token visits")
+    experts: float = fact("experts", "1", "feed-forward experts a layer; 1 = dense", default=1.0)
+    experts_per_token: float = fact("experts_per_token", "1", "experts that a token visits", default=1.0)
     shared_experts: float = fact("shared_experts", "1", "experts that every token visits", default=0.0)
     tied_embeddings: float = fact("tied_embeddings", "1", "1 if input and output embedding share weights")
     positions: float = fact("learned_positions", "1", "learned position embeddings (0 = none)", default=0.0)
@@ -247,7 +298,7 @@ class Transformer(Noun):
         layer = (self.attention_parameters + router
                  + (self.experts + self.shared_experts) * self.expert_parameters)  # fmt: skip
         total = self.layers * layer + self.embedding_parameters
-        return total if np.ndim(total) else float(total)
+        return total if np.ndim(total) else float(total)  # type: ignore[return-value]
 
     @property
     def active_parameters(self) -> float:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import difflib
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -16,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from dcserver.catalog import names
 from dcserver.catalog.nouns import Accelerator, ConvNet, Cpu, Grid, Link, MemoryTier, Noun, Price, Server, Transformer
 
 T = TypeVar("T", bound=Noun)
@@ -31,15 +30,6 @@ TABLES: dict[str, type[Noun]] = {
     "tiers": MemoryTier,
     "prices": Price,
 }
-_VENDORS = {"nvidia", "amd", "intel", "google", "aws", "huawei", "geforce", "tesla", "instinct", "qualcomm"}
-
-
-def _words(name: str) -> list[str]:
-    return [w for w in re.split(r"[^a-z0-9+]+", name.lower()) if w and w not in _VENDORS]
-
-
-def _compact(name: str) -> str:
-    return "".join(_words(name))
 
 
 class Table(Mapping[str, T]):
@@ -48,11 +38,11 @@ class Table(Mapping[str, T]):
     def __init__(self, kind: str, records: Iterable[T]) -> None:
         self.kind = kind
         self._records = {str(record.name): record for record in records}
-        self._aliases = {_compact(str(name)): str(name) for name in self._records}
+        self._aliases = {name: name for name in self._records}
         for record in self._records.values():
             for alias in str(record.aliases).split(";"):
                 if alias.strip():
-                    self._aliases.setdefault(_compact(alias), str(record.name))
+                    self._aliases.setdefault(alias.strip(), str(record.name))
 
     def __getitem__(self, name: str) -> T:
         return self._records[name]
@@ -71,21 +61,7 @@ class Table(Mapping[str, T]):
         ValueError
             If nothing fits (the nearest names are listed) or several do.
         """
-        compact = _compact(str(name))
-        if compact in self._aliases:
-            return self._records[self._aliases[compact]]
-        words = _words(str(name))
-        fits = [known for known in self._records
-                if words and all(any(k.startswith(w) for k in _words(known)) for w in words)]  # fmt: skip
-        if len(fits) == 1:
-            return self._records[fits[0]]
-        singular = self.kind.rstrip("s")
-        if fits:
-            raise ValueError(f"{singular} {name!r} could be {', '.join(fits)}: say which")
-        by_compact = {_compact(known): known for known in self._records}
-        nearest = difflib.get_close_matches(compact, by_compact, n=3, cutoff=0.4)
-        hint = ", ".join(by_compact[n] for n in nearest) or ", ".join(list(self._records)[:5])
-        raise ValueError(f"unknown {singular} {name!r}; the nearest are {hint}")
+        return self._records[names.find(self.kind, name, self._aliases)]
 
 
 def parse(kind: str, file: io.TextIOBase | Iterable[str], origin: str = "file") -> list[Any]:
@@ -105,32 +81,34 @@ def parse(kind: str, file: io.TextIOBase | Iterable[str], origin: str = "file") 
     unknown = [c for c in reader.fieldnames or [] if c not in columns]
     if unknown:
         raise ValueError(f"{origin}: columns {unknown} are not known for {kind}; known are {', '.join(columns)}")
-    records = []
+    records: list[Any] = []
     for row in reader:
         where = f"{origin}, line {reader.line_num}"
+        if None in row:
+            raise ValueError(f"{where}: {len(row[None])} more cells than the header has columns")
         for required in ("name", "source"):
             if not (row.get(required) or "").strip():
                 raise ValueError(f"{where}: {required} is empty; every row needs a name and a source")
-        values: dict[str, Any] = {}
-        for column, raw in row.items():
-            raw = (raw or "").strip()
-            f = columns[column]
-            if not raw:
-                continue
-            if "table" in f.metadata:
-                values[f.name] = table(f.metadata["table"]).find(raw)
-            elif isinstance(f.default, float):
-                values[f.name] = _number(raw, f"{where}: {column}")
-            else:
-                values[f.name] = raw
-        records.append(noun(**values))
+        cells = {column: (raw or "").strip() for column, raw in row.items()}
+        values = {columns[c].name: _value(columns[c], raw, f"{where}: {c}") for c, raw in cells.items() if raw}
+        record = noun(**values)
+        if isinstance(record, Price) and record.date:  # the same offer stands there with several dates
+            record = dataclasses.replace(record, name=f"{record.name} ({record.date})")
+        if any(record.name == other.name for other in records):
+            raise ValueError(f"{where}: {record.name!r} stands twice")
+        records.append(record)
     if not records:
         raise ValueError(f"{origin}: no rows")
-    names = [r.name for r in records]
-    for name in names:
-        if names.count(name) > 1 and kind != "prices":
-            raise ValueError(f"{origin}: {name!r} stands twice")
     return records
+
+
+def _value(f: dataclasses.Field[Any], raw: str, where: str) -> Any:
+    if "table" in f.metadata:
+        try:
+            return table(f.metadata["table"]).find(raw)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    return _number(raw, where) if isinstance(f.default, float) else raw
 
 
 def _number(raw: str, where: str) -> float:
@@ -149,17 +127,22 @@ def table(kind: str) -> Table[Any]:
     if kind not in TABLES:
         raise ValueError(f"table {kind!r} is not one of {', '.join(TABLES)}")
     path = resources.files("dcserver.catalog") / "data" / f"{kind}.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        records = parse(kind, file, origin=f"{kind}.csv")
-    if kind == "prices":  # the same offer stands there with several dates
-        return Table(kind, [dataclasses.replace(r, name=f"{r.name} ({r.date})") if r.date else r for r in records])
-    return Table(kind, records)
+    return Table(kind, parse(kind, io.StringIO(path.read_text(encoding="utf-8")), origin=f"{kind}.csv"))
 
 
 def load(kind: str, path: str | Path) -> Table[Any]:
-    """A table from a file of your own, in the format and with the checks of the package's tables."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return Table(kind, parse(kind, file, origin=str(path)))
+    """A table from a file of your own, in the format and with the checks of the package's tables.
+
+    Raises
+    ------
+    ValueError
+        As ``parse`` does, naming the file and the line; also if the file is not text.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return Table(kind, parse(kind, file, origin=str(path)))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file in UTF-8: save it as CSV (UTF-8)") from None
 
 
 def stack(records: Iterable[T]) -> T:
@@ -167,6 +150,7 @@ def stack(records: Iterable[T]) -> T:
 
     ``formula(stack(devices), ...)`` then runs over all devices at once;
     ``stack(devices)[:, None]`` leaves an axis for a second quantity.
+    A part that only some have (an accelerator of a server) is a record of unknowns (NaN) for the others.
     """
     records = list(records)
     if not records:
@@ -176,12 +160,13 @@ def stack(records: Iterable[T]) -> T:
     values: dict[str, Any] = {}
     for f in dataclasses.fields(records[0]):
         column = [getattr(r, f.name) for r in records]
-        if all(isinstance(v, Noun) for v in column):
-            values[f.name] = stack(column)
-        elif isinstance(column[0], str) or any(isinstance(v, str) for v in column):
+        parts = [v for v in column if isinstance(v, Noun)]
+        if parts:
+            values[f.name] = stack([type(parts[0])() if v is None else v for v in column])
+        elif all(v is None for v in column):
+            values[f.name] = None
+        elif any(isinstance(v, str) for v in column):
             values[f.name] = np.array(column, dtype=object)
-        elif any(v is None or isinstance(v, Noun) for v in column):
-            raise ValueError(f"stack: {f.name} is missing in some of the records")
         else:
             values[f.name] = np.array(column, dtype=float)
     return type(records[0])(**values)
@@ -199,8 +184,7 @@ def rows_of(folder: str, name: str) -> list[dict[str, str]]:
     known = sorted(p.name[:-4] for p in files.iterdir() if p.name.endswith(".csv"))
     if name not in known:
         raise ValueError(f"{folder} {name!r} is not one of {', '.join(known)}")
-    with (files / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(io.StringIO((files / f"{name}.csv").read_text(encoding="utf-8"))))
 
 
 def measurements(name: str) -> list[dict[str, str]]:
