@@ -13,6 +13,8 @@ import numpy as np
 
 def _numbers(name: str, value: Any) -> np.ndarray:
     try:
+        if np.asarray(value).dtype.kind in "SU":  # the text "8" would pass here and fail inside the formula
+            raise ValueError
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
         raise ValueError(f"{name}={value!r} is not a number") from None
@@ -37,7 +39,7 @@ def require_positive(**quantities: Any) -> None:
         array = _numbers(name, value)
         bad = ~((array > 0) & np.isfinite(array))
         if bad.any():
-            raise ValueError(f"{name}={_first_bad(array, bad):g} must be a finite number above 0")
+            raise ValueError(f"{name}={_first_bad(array, bad):.10g} must be a finite number above 0")
 
 
 def require_non_negative(**quantities: Any) -> None:
@@ -46,7 +48,7 @@ def require_non_negative(**quantities: Any) -> None:
         array = _numbers(name, value)
         bad = ~((array >= 0) & np.isfinite(array))
         if bad.any():
-            raise ValueError(f"{name}={_first_bad(array, bad):g} must be a finite number, 0 or more")
+            raise ValueError(f"{name}={_first_bad(array, bad):.10g} must be a finite number, 0 or more")
 
 
 def require_between(low: float, high: float, **quantities: Any) -> None:
@@ -55,7 +57,7 @@ def require_between(low: float, high: float, **quantities: Any) -> None:
         array = _numbers(name, value)
         bad = ~((array >= low) & (array <= high))
         if bad.any():
-            raise ValueError(f"{name}={_first_bad(array, bad):g} must lie between {low:g} and {high:g}")
+            raise ValueError(f"{name}={_first_bad(array, bad):.10g} must lie between {low:g} and {high:g}")
 
 
 def require_whole(minimum: int = 1, **quantities: Any) -> None:
@@ -64,16 +66,17 @@ def require_whole(minimum: int = 1, **quantities: Any) -> None:
         array = _numbers(name, value)
         bad = ~(np.isfinite(array) & (array == np.floor(array)) & (array >= minimum))
         if bad.any():
-            raise ValueError(f"{name}={_first_bad(array, bad):g} must be a whole number, {minimum} or more")
+            raise ValueError(f"{name}={_first_bad(array, bad):.10g} must be a whole number, {minimum} or more")
 
 
 def require_divides(divisor_name: str, divisor: Any, whole_name: str, whole: Any) -> None:
     """The divisor splits the whole without rest: ``tensor_parallel=7 does not divide 96 attention heads``."""
     divisor, whole = np.broadcast_arrays(_numbers(divisor_name, divisor), _numbers(whole_name, whole))
-    bad = np.mod(whole, divisor) != 0
+    with np.errstate(invalid="ignore", divide="ignore"):  # nothing divides into parts of size 0: that is the answer
+        bad = ~(np.mod(whole, divisor) == 0)
     if bad.any():
         raise ValueError(
-            f"{divisor_name}={_first_bad(divisor, bad):g} does not divide {_first_bad(whole, bad):g} {whole_name}"
+            f"{divisor_name}={_first_bad(divisor, bad):.10g} does not divide {_first_bad(whole, bad):.10g} {whole_name}"
         )
 
 

@@ -50,16 +50,24 @@ def significant(value: float, digits: int = 3) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _step(value: float, steps: list[tuple[float, str]], digits: int) -> tuple[float, str]:
+    """A value in its largest fitting step, and that step's name: 999.96 MB, which rounds to 1000 MB, reads as 1 GB."""
+    for (factor, name), (below, _) in zip(steps[:-1], steps[1:], strict=True):
+        if float(f"{abs(value) / below:.{digits - 1}e}") * below >= factor:
+            return math.copysign(max(abs(value) / factor, 1.0), value), name
+    factor, name = steps[-1]
+    return value / factor, name
+
+
 def _scaled(value: float, steps: list[tuple[float, str]], unit: str, digits: int) -> str:
     value = float(value)
     if not math.isfinite(value) or value == 0:
         return f"{significant(value)} {unit}".strip()
-    for factor, prefix in steps:
-        # A hair below the step still rounds up to it: 999.9 MB reads as 1 GB.
-        if abs(value) >= factor * (1 - 0.5 * 10.0**-digits):
-            return f"{significant(value / factor, digits)} {prefix}{unit}"
-    factor, prefix = steps[-1]
-    return f"{significant(value / factor, digits)} {prefix}{unit}"
+    scaled, prefix = _step(value, steps, digits)
+    number = significant(scaled, digits)
+    if number in ("1", "-1") and prefix in ("days", "years"):
+        prefix = prefix[:-1]
+    return f"{number} {prefix}{unit}".strip()
 
 
 def format_si(value: float, unit: str = "", digits: int = 3) -> str:
@@ -142,13 +150,14 @@ def format_money(value: float, digits: int = 3) -> str:
     >>> format_money(2_500_000), format_money(0.42)
     ('$2.5 M', '$0.42')
     """
+    if math.isnan(value):
+        return significant(value)
     sign = "-" if value < 0 else ""
-    value = abs(value)
-    for factor, suffix in ((1e9, " B"), (1e6, " M"), (1e4, " k")):
-        if value >= factor:
-            scaled = value / (1e3 if factor == 1e4 else factor)
-            return f"{sign}${significant(scaled, digits)}{suffix}"
-    return f"{sign}${significant(value, digits)}"
+    value = abs(float(value))
+    if not 1e4 <= value < math.inf:
+        return f"{sign}${significant(value, digits)}"
+    scaled, suffix = _step(value, [(1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")], digits)
+    return f"{sign}${significant(scaled, digits)}{suffix}"
 
 
 def format_ratio(value: float) -> str:
