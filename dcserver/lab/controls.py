@@ -369,10 +369,33 @@ class Panel:
         size = {"width": self.chart.width, "height": self.chart.height}
         return bundle, {"image/png": {"alt": f"{style.words_to_text(self.sentence)} {self.alt}", **size}}
 
+    def _ipython_display_(self) -> None:
+        """Show the panel; and for readers without a kernel, who see only its picture, the sentence and the table below."""
+        from IPython.display import display
+
+        bundle, metadata = self._repr_mimebundle_()
+        display(bundle, raw=True, metadata=metadata)
+        still = {
+            "text/html": self.static_html(),
+            "text/plain": "The same without a kernel: the sentence and the table.",
+        }
+        display(still, raw=True)
+
+    def static_html(self) -> str:
+        """What a reader without a kernel finds under the picture; a live panel hides it."""
+        names = ", ".join(f"{c.label}: {c.texts[c.values.index(self.values[c.name])]}" for c in self.controls)
+        table = f"<details><summary>Table</summary>{self._table_html()}</details>" if self.rows else ""
+        return (
+            f'<div class="dcserver-still"><p>{style.words_to_html(self.sentence)}</p>'
+            f"<p><small>{style.words_to_html(self.title)} ({style.words_to_html(names)}). {style.words_to_html(self.alt)} "
+            f"Run the notebook to move the controls.</small></p>{table}</div>"
+        )
+
 
 CSS = """
 .dcserver-panel { max-width: 960px; overflow: visible; padding: 4px 0 8px; color: var(--jp-ui-font-color1, #222);
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
+.jp-OutputArea:has(.dcserver-panel) .jp-OutputArea-child:has(.dcserver-still), .dcserver-panel ~ .dcserver-still { display: none; }
 .dcserver-panel .dcserver-title { font-weight: 600; font-size: 15px; line-height: 1.3; padding: 0 0 2px; }
 .dcserver-panel .dcserver-body { flex-flow: row wrap; align-items: flex-start; gap: 8px 24px; overflow: visible; }
 .dcserver-panel .dcserver-controls { flex: 0 0 280px; gap: 10px; overflow: visible; padding-top: 6px; }

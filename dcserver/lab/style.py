@@ -66,7 +66,7 @@ def png_bytes(rgba: Any, width: int, height: int) -> bytes:
 
     image = Image.frombuffer("RGBA", (width, height), rgba, "raw", "RGBA", 0, 1).convert("RGB")
     stream = io.BytesIO()
-    image.quantize(palette=_palette(), dither=Image.Dither.NONE).save(stream, "png", compress_level=4)
+    image.quantize(palette=_palette(), dither=Image.Dither.NONE).save(stream, "png", compress_level=2)
     return stream.getvalue()
 
 

@@ -3,11 +3,12 @@
 from dcserver.lab.figures.axes import Axis, log_axis
 from dcserver.lab.figures.bars import Bars, StackedBars, Waterfall
 from dcserver.lab.figures.chart import Chart
+from dcserver.lab.figures.grids import Heatmap, Timeline
 from dcserver.lab.figures.lines import Curve, Curves, Limit, Point, Roofline, Scatter
 
 axis = Axis
 
 __all__ = [
-    "Axis", "Bars", "Chart", "Curve", "Curves", "Limit", "Point", "Roofline", "Scatter", "StackedBars", "Waterfall",
-    "axis", "log_axis",
+    "Axis", "Bars", "Chart", "Curve", "Curves", "Heatmap", "Limit", "Point", "Roofline", "Scatter", "StackedBars",
+    "Timeline", "Waterfall", "axis", "log_axis",
 ]  # fmt: skip

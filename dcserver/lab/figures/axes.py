@@ -117,7 +117,7 @@ def fitted(axis: Axis, values: Any, current: tuple[float, float] | None, zero: b
         values = np.array([1.0, 10.0]) if axis.log else np.array([0.0, 1.0])
     least, most = float(values.min()), float(values.max())
     if axis.log:
-        low, high = 10.0 ** math.floor(math.log10(least) + 1e-9), 10.0 ** math.ceil(math.log10(most) - 1e-9)
+        low, high = 10.0 ** math.floor(math.log10(least) + 1e-9), 10.0 ** math.ceil(math.log10(1.25 * most) - 1e-9)
         high = high if high > low else 10 * low
         if current and current[0] <= least and most <= current[1] and current[1] / current[0] <= 1e3 * high / low:
             low, high = current

@@ -1,19 +1,18 @@
 """Charts of parts: bars, stacked bars against a limit, and waterfalls for where time, bytes, watts or money go."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from dcserver import units
 from dcserver.lab import style
 from dcserver.lab.figures.axes import Axis, named
 from dcserver.lab.figures.chart import Chart
-from dcserver.lab.figures.lines import CHARACTER
-
-ROW = 1.0
 
 
 def share(part: float, whole: float) -> str:
@@ -21,33 +20,65 @@ def share(part: float, whole: float) -> str:
     return units.format_percent(part / whole) if whole else "0 %"
 
 
-class _Rows(Chart):
+class Rows(Chart):
     """Horizontal rows with their names on the left, the first at the top."""
 
-    def __init__(self, x: Axis | str, title: str, width: int, height: int) -> None:
+    def __init__(self, x: Axis | str, title: str, width: int, height: int, key: Sequence[str] = ()) -> None:
         super().__init__(title, width, height)
         self.x = named(x)
+        self.key = tuple(key)
         self._names: list[str] = []
 
     def _build(self, figure: Figure) -> Axes:
-        self._axes = axes = self._plain_axes(figure, left=74, right=70, top=self._top(), bottom=48)
+        lines = self._key_lines()
+        self._axes = axes = self._plain_axes(figure, left=30, right=76, top=32 + 20 * len(lines), bottom=48)
         self._set_scales(self.x, None)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
+        y = self.height - (34 if self.title else 10)
+        for line in lines:
+            x = 8.0
+            for index, part in line:
+                patch = Rectangle(
+                    (x / self.width, (y - 11) / self.height), 18 / self.width, 12 / self.height,
+                    transform=figure.transFigure, **self._look(index),
+                )  # fmt: skip
+                figure.add_artist(patch)
+                figure.text((x + 24) / self.width, (y - 5) / self.height, part, va="center", family=style.FONT,
+                            fontsize=self._points(style.SMALL), color=style.INK)  # fmt: skip
+                x += 42 + self.long(part)
+            y -= 20
         return axes
 
-    def _top(self) -> float:
-        return 12
+    def _key_lines(self) -> list[list[tuple[int, str]]]:
+        """The names of the parts, with their numbers, in as many lines as the width asks for."""
+        lines: list[list[tuple[int, str]]] = []
+        used = math.inf
+        for index, part in enumerate(self.key):
+            need = 42 + self.long(part)
+            if used + need > self.width - 8:
+                lines.append([])
+                used = 0.0
+            lines[-1].append((index, part))
+            used += need
+        return lines
+
+    @staticmethod
+    def _look(index: int) -> dict[str, Any]:
+        return {
+            "facecolor": style.COLOURS[index % len(style.COLOURS)],
+            "hatch": style.HATCHES[index % len(style.HATCHES)],
+            "edgecolor": "white",
+            "linewidth": 0.8,
+        }
 
     def _set_rows(self, names: Sequence[str]) -> None:
         names = list(names)
         if names == self._names:
             return
         self._names = names
-        longest = max((len(part) for name in names for part in name.split("\n")), default=0)
-        left = min(max(40.0, CHARACTER * longest + 18), 0.38 * self.width)
-        box = self.axes.get_position()
-        self.axes.set_position((left / self.width, box.y0, box.x1 - left / self.width, box.height))
+        longest = max((self.long(name, style.SMALL + 0.5) for name in names), default=0.0)
+        self._reserve(left=min(longest + 16, 0.45 * self.width))
         self.axes.set_yticks(np.arange(len(names)), names, fontsize=self._points(style.SMALL + 0.5), family=style.FONT)
         self.axes.set_ylim(len(names) - 0.45, -0.55)
         self._background = None
@@ -64,7 +95,7 @@ class _Rows(Chart):
                        ha="right" if leftward else "left", zorder=7)  # fmt: skip
 
 
-class Bars(_Rows):
+class Bars(Rows):
     """One bar a row, its value written at its end.
 
     Parameters
@@ -79,9 +110,6 @@ class Bars(_Rows):
 
     def __init__(self, x: Axis | str, title: str = "", width: int = 620, height: int = 340) -> None:
         super().__init__(x, title, width, height)
-
-    def _top(self) -> float:
-        return 30
 
     def _draw(self, marks: dict[str, Any], ghost: dict[str, Any] | None) -> None:
         bars: Mapping[str, float] = marks["bars"]
@@ -115,7 +143,7 @@ class Bars(_Rows):
         return f"Bars of {self.x.label}: " + "; ".join(said) + "."
 
 
-class StackedBars(_Rows):
+class StackedBars(Rows):
     """Rows made of the same parts in the same order, each part with its colour and hatch, against a wall.
 
     Parameters
@@ -131,61 +159,13 @@ class StackedBars(_Rows):
     def __init__(
         self, x: Axis | str, parts: Sequence[str], title: str = "", width: int = 620, height: int = 300
     ) -> None:
-        super().__init__(x, title, width, height)
-        self.parts = tuple(parts)
-
-    def _key_lines(self) -> list[list[tuple[int, str]]]:
-        lines: list[list[tuple[int, str]]] = [[]]
-        used = 0.0
-        for index, part in enumerate(self.parts):
-            need = 26 + CHARACTER * len(part) + 14
-            if lines[-1] and used + need > self.width - 16:
-                lines.append([])
-                used = 0.0
-            lines[-1].append((index, part))
-            used += need
-        return lines
-
-    def _top(self) -> float:
-        return 34 + 20 * len(self._key_lines())
-
-    def _build(self, figure: Figure) -> Axes:
-        axes = super()._build(figure)
-        from matplotlib.patches import Rectangle
-
-        y = self.height - (34 if self.title else 10)
-        for line in self._key_lines():
-            x = 8.0
-            for index, part in line:
-                figure.add_artist(
-                    Rectangle(
-                        (x / self.width, (y - 11) / self.height),
-                        18 / self.width,
-                        12 / self.height,
-                        transform=figure.transFigure,
-                        **self._look(index),
-                    )  # fmt: skip
-                )
-                figure.text((x + 24) / self.width, (y - 5) / self.height, part, va="center", family=style.FONT,
-                            fontsize=self._points(style.SMALL), color=style.INK)  # fmt: skip
-                x += 26 + CHARACTER * len(part) + 14
-            y -= 20
-        return axes
-
-    @staticmethod
-    def _look(index: int) -> dict[str, Any]:
-        return {
-            "facecolor": style.COLOURS[index % len(style.COLOURS)],
-            "hatch": style.HATCHES[index % len(style.HATCHES)],
-            "edgecolor": "white",
-            "linewidth": 0.8,
-        }
+        super().__init__(x, title, width, height, key=parts)
 
     def _draw(self, marks: dict[str, Any], ghost: dict[str, Any] | None) -> None:
         rows: Mapping[str, Mapping[str, float]] = marks["rows"]
-        unknown = {part for row in rows.values() for part in row} - set(self.parts)
+        unknown = {part for row in rows.values() for part in row} - set(self.key)
         if unknown:
-            raise ValueError(f"parts {sorted(unknown)} are not among this chart's parts {list(self.parts)}")
+            raise ValueError(f"parts {sorted(unknown)} are not among this chart's parts {list(self.key)}")
         limits = list(marks.get("limits", ()))
         self._set_rows(list(rows))
         totals = [sum(map(float, row.values())) for row in rows.values()]
@@ -197,7 +177,7 @@ class StackedBars(_Rows):
                 self._box(0, number - 0.42, sum(map(float, old[name].values())), 0.84, "ghost", facecolor="none",
                           edgecolor=style.GHOST, linewidth=1.4, zorder=2)  # fmt: skip
             left = 0.0
-            for index, part in enumerate(self.parts):
+            for index, part in enumerate(self.key):
                 value = float(row.get(part, 0.0))
                 self._box(left, number - 0.34, value, 0.68, f"part {index}", zorder=3, **self._look(index))
                 left += value
@@ -221,7 +201,7 @@ class StackedBars(_Rows):
         return f"Stacked bars of {self.x.label}. " + "; ".join(said) + "."
 
 
-class Waterfall(_Rows):
+class Waterfall(Rows):
     """Where a total goes, part by part, each bar starting where the last one ended.
 
     Marks: ``steps`` (mapping of part to value, negative values going back), ``total`` (name of the last row, which
@@ -230,9 +210,6 @@ class Waterfall(_Rows):
 
     def __init__(self, x: Axis | str, title: str = "", width: int = 620, height: int = 360) -> None:
         super().__init__(x, title, width, height)
-
-    def _top(self) -> float:
-        return 30
 
     @staticmethod
     def _spans(steps: Mapping[str, float], total: str) -> list[tuple[str, float, float]]:

@@ -7,13 +7,14 @@ change. That is why a control answers in tens of milliseconds where a fresh figu
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from dcserver.lab import style
+from dcserver.lab import stamp, style
 from dcserver.lab.figures.axes import Axis, fitted, ticks
 
 
@@ -33,7 +34,7 @@ class Chart:
         self._x_range: tuple[float, float] | None = None
         self._y_range: tuple[float, float] | None = None
         self._marks: dict[str, Any] = {}
-        self._tick_state: dict[str, Any] = {}
+        self._margins = (74.0, 22.0)  # left and right of the axes, in pixels
 
     # What authors use.
 
@@ -70,16 +71,23 @@ class Chart:
         else:
             canvas.restore_region(self._background)
         shown = [a for pool in self._pools.values() for a in pool if a.get_visible()]
+        pixels = np.asarray(canvas.buffer_rgba())
         for artist in sorted(shown, key=Artist.get_zorder):
-            artist.draw(canvas.get_renderer())
+            stamp.draw(pixels, artist, canvas)
         width, height = canvas.get_width_height(physical=True)
         return style.png_bytes(canvas.buffer_rgba(), width, height)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A cell that ends in a chart shows it, with its description: an HTML image when live, a PNG when saved."""
+        from dcserver.lab.show import bundle
+
+        return bundle(self.png(), self.alt, self.width, self.height)
 
     # What sub-classes fill in.
 
     def _build(self, figure: Figure) -> Axes:
         """Make the axes."""
-        return self._plain_axes(figure, left=74, right=22, top=34, bottom=48)
+        return self._plain_axes(figure, left=50, right=22, top=34, bottom=48)
 
     def _draw(self, marks: dict[str, Any], ghost: dict[str, Any] | None) -> None:
         raise NotImplementedError
@@ -118,6 +126,7 @@ class Chart:
     def _plain_axes(self, figure: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
         """Axes with margins in pixels, two quiet spines and a light grid."""
         top += 24 if self.title else 0
+        self._margins = (left, right)
         axes = figure.add_axes(
             (
                 left / self.width,
@@ -146,13 +155,16 @@ class Chart:
         if x is not None:
             self.axes.set_xlabel(x.label, fontsize=self._points(style.SIZE), color=style.INK, family=style.FONT)
         if y is not None and y.label:
-            left = self.axes.get_position().x0 * self.width
-            box = self.axes.get_position()
-            self.axes.text(
-                (8 / self.width - box.x0) / box.width, 1 + 9 / (box.height * self.height), y.label,
-                transform=self.axes.transAxes, fontsize=self._points(style.SIZE), color=style.INK,
-                family=style.FONT, va="bottom",
-            )  # fmt: skip
+            top = self.axes.get_position().y1 * self.height
+            self.figure.text(
+                8 / self.width,
+                (top + 9) / self.height,
+                y.label,
+                fontsize=self._points(style.SIZE),
+                color=style.INK,
+                family=style.FONT,
+                va="bottom",
+            )
 
     def _set_range(self, which: str, axis: Axis, values: Sequence[Any], zero: bool = True, most: int = 7) -> None:
         """Fit the range of an axis to the values; the background is drawn again only if it moved."""
@@ -165,8 +177,26 @@ class Chart:
         positions = ticks(axis, *new, most=most)
         target = getattr(self.axes, f"{which}axis")
         target.set_major_locator(FixedLocator(positions))
-        target.set_major_formatter(FixedFormatter([axis.text(p) for p in positions]))
+        names = [axis.text(p) for p in positions]
+        target.set_major_formatter(FixedFormatter(names))
+        if which == "y":
+            self._reserve(left=max(map(self.long, names), default=0) + 14)
         self._background = None
+
+    def _reserve(self, left: float = 0.0, right: float = 0.0) -> None:
+        """Grow the margins, in pixels, so that names fit; they never shrink, for a picture should not jump."""
+        left, right = max(left, self._margins[0]), max(right, self._margins[1])
+        if (left, right) != self._margins:
+            self._margins = left, right
+            box = self.axes.get_position()
+            x0, x1 = left / self.width, 1 - right / self.width
+            self.axes.set_position((x0, box.y0, max(x1 - x0, 0.2), box.height))
+            self._background = None
+
+    @staticmethod
+    def long(words: str, size: float = style.SMALL, bold: bool = False) -> float:
+        """The width of words in pixels of the page."""
+        return stamp.width(words, size * 0.96 * 100 / 72, bold)
 
     def _take(self, key: str, make: Callable[[], Any]) -> Any:
         """The next artist of a kind: one made at an earlier move if there is one, else a new one."""

@@ -13,7 +13,6 @@ from dcserver.lab import style
 from dcserver.lab.figures.axes import Axis, log_axis, named
 from dcserver.lab.figures.chart import Chart
 
-CHARACTER = 6.7  # pixels that a character of a label takes, near enough to keep labels apart
 LINE = 15.0  # pixels from one line of text to the next
 
 
@@ -63,7 +62,6 @@ class Curves(Chart):
     def __init__(self, x: Axis | str, y: Axis | str, title: str = "", width: int = 620, height: int = 400) -> None:
         super().__init__(title, width, height)
         self.x, self.y = named(x), named(y)
-        self._margin = 0.0
         self._placed: list[tuple[float, float, float, float]] = []
 
     def _build(self, figure: Figure) -> Axes:
@@ -82,6 +80,8 @@ class Curves(Chart):
         self._placed = []
         if ghost:
             for curve in ghost.get("curves", ()):
+                if any(np.array_equal(curve.y, c.y) and np.array_equal(curve.x, c.x) for c in curves):
+                    continue  # it did not move, and grey beneath it would look as if it had
                 self._line(curve.x, curve.y, "ghost", color=style.GHOST, linewidth=1.6, zorder=2)
             for point in ghost.get("points", ()):
                 if point.kind == "here":
@@ -95,13 +95,8 @@ class Curves(Chart):
             self._draw_point(point)
 
     def _make_room(self, names: Sequence[str]) -> None:
-        need = max((max(map(len, n.split("\n"))) for n in names), default=0) * CHARACTER + 14
-        if len(names) == 0 or need <= self._margin:
-            return
-        self._margin = min(need, 0.3 * self.width)
-        box = self.axes.get_position()
-        self.axes.set_position((box.x0, box.y0, 1 - box.x0 - max(self._margin, 22) / self.width, box.height))
-        self._background = None
+        longest = max((self.long(name, bold=True) for name in names), default=0.0)
+        self._reserve(right=min(longest + 16, 0.35 * self.width) if longest else 22)
 
     def _pixels(self, x: Any, y: Any) -> np.ndarray:
         """Data to pixels on the page, the origin at the picture's lower left."""
@@ -123,14 +118,14 @@ class Curves(Chart):
             if bottom - 1 <= y <= top + 1:
                 self._text(6 / (right - left), limit.at, words, "limit text y", span, color="#a84300",
                            va="top" if below else "bottom", ha="left", zorder=6)  # fmt: skip
-                self._placed.append((left, y - 16 if below else y, left + CHARACTER * len(words), y + 16))
+                self._placed.append((left, y - 16 if below else y, left + self.long(words), y + 16))
         else:
             span = self.axes.get_xaxis_transform()
             self._line([limit.at] * 2, [0, 1], "limit x", color=style.LIMIT, linewidth=1.6, linestyle=(0, (5, 2)),
                        transform=span, zorder=3)  # fmt: skip
             x = self._pixels([limit.at], [self.axes.get_ylim()[0]])[0, 0]
             words = f"{limit.name}: {self.x.text(limit.at)}"
-            leftward = x + CHARACTER * len(words) > right
+            leftward = x + self.long(words) + 12 > right
             if left - 1 <= x <= right + 1:
                 gap = "  "
                 self._text(limit.at, 0.985, words + gap if leftward else gap + words, "limit text x", span,
@@ -174,12 +169,10 @@ class Curves(Chart):
         gaps = [LINE * (1 + name.count("\n")) for _, _, name in ends]
         for i in range(1, len(heights)):
             heights[i] = max(heights[i], heights[i - 1] + (gaps[i] + gaps[i - 1]) / 2)
-        over = max(0.0, heights[-1] - top) if heights else 0.0
         for i in range(len(heights) - 1, -1, -1):
             heights[i] = min(
                 heights[i], (top if i == len(heights) - 1 else heights[i + 1] - (gaps[i] + gaps[i + 1]) / 2)
             )
-        del over
         for (_, index, name), height in zip(ends, heights, strict=True):
             colour = style.COLOURS[index % len(style.COLOURS)]
             self._text((right + 8) / self.width, height / self.height, name, "end", self.figure.transFigure,
@@ -197,7 +190,7 @@ class Curves(Chart):
         left, bottom, right, top = self._frame()
         if not (left - 2 <= x <= right + 2 and bottom - 2 <= y <= top + 2):
             return
-        wide = CHARACTER * (1.1 if bold else 1.0) * max(map(len, name.split("\n")))
+        wide = self.long(name, bold=bold)
         tall = LINE * (1 + name.count("\n"))
         options = []
         for dx, dy in (
@@ -317,7 +310,7 @@ class Scatter(Curves):
         self._make_room(list(groups))
         self._set_range("x", self.x, both, zero=False)
         self._set_range("y", self.y, both)
-        ends = np.array([1e-30, 1e30])
+        ends = np.array([self.axes.get_xlim()[0] / 10, self.axes.get_xlim()[1] * 10])
         error = marks.get("error")
         if error:
             band = self._take("band", lambda: self.axes.fill(np.zeros(3), np.zeros(3))[0])
@@ -336,7 +329,7 @@ class Scatter(Curves):
                        weight="bold", va="center", ha="left", zorder=6)  # fmt: skip
 
     def _make_room(self, names: Sequence[str]) -> None:
-        super()._make_room([f"{name}  " for name in names])
+        super()._make_room([f"{name}    " for name in names])
 
     def _describe(self, **marks: Any) -> str:
         said = []
