@@ -20,7 +20,7 @@ FAMILIES: dict[str, list[str]] = {
     "gemm": ["gemm"],
     "operators": ["ops_llmcompass"],
     "collectives": ["collectives"],
-    "training_memory": ["training_bloom_sweep", "training_korthikanti22"],
+    "training_memory": ["training_bloom_sweep", "training_korthikanti22", "memory"],
     "mlperf_power": ["mlperf_power"],
 }
 

@@ -72,7 +72,9 @@ def layer_activations(
     how = index_of("recomputation", recomputation, RECOMPUTATION)
     element, linear_input = lookup(_ACTIVATION_BYTES, dtype_at), lookup(_LINEAR_INPUT_BYTES, dtype_at)
     mask = np.where(dropout, 1.0, 0.0)  # bytes of a dropout mask's element
-    length = (m.sequence if sequence is None else sequence) / np.asarray(context_parallel, dtype=float)
+    whole = np.asarray(m.sequence if sequence is None else sequence, dtype=float)
+    length = whole / np.asarray(context_parallel, dtype=float)
+    micro_batch = np.asarray(micro_batch, dtype=float)
     tokens = micro_batch * length
     routed = np.where(np.asarray(m.experts) > 1, m.experts_per_token, 0.0)
     visits = np.where(np.asarray(m.experts) > 1, m.experts_per_token + m.shared_experts, 1.0)
@@ -85,8 +87,8 @@ def layer_activations(
     attention = queries * (element + linear_input) + keys_and_values * element
     feed_forward = visits * m.feed_forward / t * ((1 + m.gated) * element + linear_input)
     # Softmax's output, its dropout mask and the dropped-out copy; a fused kernel keeps one number a row instead.
-    matrix = np.where(fused_attention, 0.0, m.heads / t * length * np.asarray(m.sequence if sequence is None else sequence)
-                      * micro_batch * (element + mask * (1 + element)))  # fmt: skip
+    matrix = m.heads / t * length * whole * micro_batch * (element + mask * (1 + element))
+    matrix = np.where(fused_attention, 0.0, matrix)
     rows = np.where(fused_attention, 4.0 * m.heads / t * tokens, 0.0)
 
     split = np.where(sequence_parallel, t, 1.0)

@@ -58,6 +58,7 @@ def convnet_footprint(model: catalog.ConvNet, *, batch: Any, dtype: Any = "fp16"
     require_positive(parameters=model.published_parameters, activation_elements=model.activation_elements,
                      input_elements=model.input_elements)  # fmt: skip
     require_whole(batch=batch, data_parallel=data_parallel)
+    batch = np.asarray(batch, dtype=float)
     per = state_bytes(dtype, optimizer)
     element = lookup(_ELEMENT_BYTES, index_of("dtype", dtype, TRAINING_DTYPES))
     states = {"weights": model.published_parameters * per.weights, "gradients": model.published_parameters * per.gradients,

@@ -111,7 +111,7 @@ def index_of(name: str, value: Any, allowed: tuple[str, ...]) -> np.ndarray:
     for i, word in enumerate(allowed):
         position[array == word] = i
     if (position < 0).any():
-        require_choice(allowed, **{name: array[position < 0].flat[0]})
+        require_choice(allowed, **{name: str(array[position < 0].flat[0])})
     return position
 
 

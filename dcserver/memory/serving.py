@@ -133,6 +133,7 @@ def serving_footprint(
     require_whole(batch=batch, block_tokens=block_tokens, tensor_parallel=tensor_parallel,
                   pipeline_parallel=pipeline_parallel, expert_parallel=expert_parallel)  # fmt: skip
     t, p, e = (np.asarray(x, dtype=float) for x in (tensor_parallel, pipeline_parallel, expert_parallel))
+    batch, context, prefill = (np.asarray(x, dtype=float) for x in (batch, context, prefill_tokens))
     each = weight_bytes_per_parameter(weight_format, group_size)
     moe = np.asarray(model.experts) > 1
     kv_heads = np.maximum(np.ceil(model.kv_heads / t), 1.0)
@@ -150,7 +151,7 @@ def serving_footprint(
     # Residual stream, its normed copy, queries, keys, values, and the widest inner tensors, in 16 bits; logits in 32.
     widest = 2 * (2 * model.hidden + (model.heads / t + 2 * kv_heads) * model.head_dim
                   + (1 + model.gated) * model.feed_forward / t)  # fmt: skip
-    tokens = np.maximum(prefill_tokens, batch)
+    tokens = np.maximum(prefill, batch)
     activations = tokens * widest + batch * np.nan_to_num(model.vocabulary) / t * 4
     overhead = c["context_bytes"] + c["buffer_bytes"] * ((t > 1) * 1.0 + (p > 1) + (e > 1))
     parts = {"weights": weights, "kv_cache": cache, "block_waste": waste, "activations": activations,
@@ -217,6 +218,7 @@ def max_context(model: catalog.Transformer, accelerator: catalog.Accelerator, *,
     float or array
         Whole tokens, rounded down to whole blocks; 0 where the weights alone do not fit. Taught in chapter 04.
     """
+    batch = np.asarray(batch, dtype=float)
     block = np.asarray(plan.get("block_tokens", 16), dtype=float)
     per_token = kv_bytes_per_token(model, plan.get("kv_dtype", "bf16"), plan.get("tensor_parallel", 1),
                                    plan.get("pipeline_parallel", 1))  # fmt: skip

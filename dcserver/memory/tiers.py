@@ -174,6 +174,10 @@ def offload_optimizer(parameters: Any, bus_bandwidth: Any, tier: catalog.MemoryT
     require_non_negative(hidden=hidden, weight_bytes=weight_bytes, gradient_bytes=gradient_bytes,
                          state_bytes=state_bytes)  # fmt: skip
     read, write = _bandwidth(tier, "read"), _bandwidth(tier, "write")
+    parameters, bus_bandwidth, sharers, weight_bytes, gradient_bytes, state_bytes = (
+        np.asarray(x, dtype=float)
+        for x in (parameters, bus_bandwidth, sharers, weight_bytes, gradient_bytes, state_bytes)
+    )
     at_host = parameters * sharers * ((state_bytes + gradient_bytes) / read + (state_bytes + weight_bytes) / write)
     return _offload(parameters * gradient_bytes / bus_bandwidth, at_host, parameters * weight_bytes / bus_bandwidth,
                     hidden)  # fmt: skip
@@ -198,6 +202,7 @@ def offload_activations(n_bytes: Any, bus_bandwidth: Any, tier: catalog.MemoryTi
     require_positive(bus_bandwidth=bus_bandwidth, sharers=sharers)
     require_non_negative(n_bytes=n_bytes, hidden=hidden)
     read, write = _bandwidth(tier, "read"), _bandwidth(tier, "write")
+    n_bytes = np.asarray(n_bytes, dtype=float)
     down = n_bytes / np.minimum(bus_bandwidth, write / np.asarray(sharers, dtype=float))
     up = n_bytes / np.minimum(bus_bandwidth, read / np.asarray(sharers, dtype=float))
     return _offload(down, 0.0 * down, up, hidden)

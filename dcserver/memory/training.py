@@ -210,7 +210,7 @@ def training_footprint(
     # Bytes of one layer's states and of one embedding's, sharded as ZeRO does.
     dense, experts = _stage_parameters(m, t, expert_parallel)
     replicas = np.asarray(data_parallel, dtype=float) * context_parallel
-    expert_replicas = np.maximum(replicas / expert_parallel, 1.0)
+    expert_replicas = np.maximum(replicas / np.asarray(expert_parallel, dtype=float), 1.0)
     vocabulary = m.vocabulary * m.hidden / t
     kept = {
         "weights": per.weights, "gradients": per.gradients,
@@ -227,7 +227,7 @@ def training_footprint(
     # Under ZeRO 3 the layer at work and the next one are whole.
     gathered = np.where(zero >= 3, 2 * (dense + experts) * per.weights, 0.0)
     split = np.where(sequence_parallel, t, 1.0)
-    tokens = micro_batch * sequence / np.asarray(context_parallel, dtype=float)
+    tokens = np.asarray(micro_batch, dtype=float) * sequence / np.asarray(context_parallel, dtype=float)
     embedded = tokens * m.hidden / split * np.where(dropout, 1.0, 0.0)
     # The last norm's and the output product's inputs, the logits, and their 32-bit copy for the loss.
     logits = 2 * layer.hidden / split + np.where(m.vocabulary > 0, tokens * m.vocabulary / t * (element + 4.0), 0.0)
