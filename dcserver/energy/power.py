@@ -53,8 +53,11 @@ class Power:
 def _per_device(function: Any, *fields: Any) -> Any:
     """A look-up by text, for one device or an array of them."""
     fields = np.broadcast_arrays(*[np.asarray(f, dtype=object) for f in fields])
-    values = np.array([function(*cells) for cells in zip(*(f.ravel() for f in fields), strict=True)], dtype=float)
-    return values.reshape(fields[0].shape) if fields[0].ndim else float(values[0])
+    if not fields[0].ndim:
+        return float(function(*(f.item() for f in fields)))
+    cells = list(zip(*(f.ravel().tolist() for f in fields), strict=True))
+    values = {cell: float(function(*cell)) for cell in set(cells)}
+    return np.array([values[cell] for cell in cells]).reshape(fields[0].shape)
 
 
 def _matrix_peak(accelerator: Accelerator) -> Any:
@@ -98,21 +101,30 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
     return np.where(np.isnan(known), generic, known) * ratio
 
 
+def _memory_kind(memory: str) -> str:
+    """HBM2, HBM3, GDDR or LPDDR; what the catalog does not know is taken for HBM2."""
+    kind = str(memory).upper()
+    for prefix, name in (("LPDDR", "LPDDR"), ("GDDR", "GDDR"), ("HBM3", "HBM3"), ("HBM4", "HBM3")):
+        if kind.startswith(prefix):
+            return name
+    return "HBM2"
+
+
 def byte_energy(accelerator: Accelerator, constants: Constants | None = None) -> Any:
     """Energy of one byte read from or written to device memory, J/B, by kind of memory.
 
     Taught in chapter 10.
     """
     c = _constants(constants)
+    return _per_device(lambda m: c[f"byte_energy_{_memory_kind(m)}"], accelerator.memory_type)
 
-    def look_up(memory: str) -> float:
-        kind = str(memory).upper()
-        for prefix, name in (("LPDDR", "LPDDR"), ("GDDR", "GDDR"), ("HBM3", "HBM3"), ("HBM4", "HBM3")):
-            if kind.startswith(prefix):
-                return c[f"byte_energy_{name}"]
-        return c["byte_energy_HBM2"]
 
-    return _per_device(look_up, accelerator.memory_type)
+def by_board(accelerator: Accelerator | None, name: str, c: Constants) -> Any:
+    """A constant that differs between graphics boards (GDDR memory) and server modules (HBM)."""
+    if accelerator is None:
+        return c[f"{name}_HBM"]
+    return _per_device(lambda m: c[f"{name}_{'GDDR' if _memory_kind(m) == 'GDDR' else 'HBM'}"],
+                       accelerator.memory_type)  # fmt: skip
 
 
 def power_limit_of(accelerator: Accelerator, constants: Constants | None = None) -> Any:
@@ -127,13 +139,22 @@ def power_limit_of(accelerator: Accelerator, constants: Constants | None = None)
     return np.where(np.isnan(limit), estimate, limit)
 
 
-def dynamic_scale(clock_ratio: Any, constants: Constants | None = None) -> Any:
+def dynamic_scale(clock_ratio: Any, accelerator: Accelerator | None = None, constants: Constants | None = None) -> Any:
     """Dynamic power at a clock over that at boost clock: V(f)^2 f.
 
     Parameters
     ----------
     clock_ratio : float or array
         Clock over boost clock.
+    accelerator : Accelerator, optional
+        Graphics boards (GDDR) are clocked further up the voltage curve than server modules (HBM, the default).
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array
+        1 at boost clock.
 
     Notes
     -----
@@ -141,16 +162,21 @@ def dynamic_scale(clock_ratio: Any, constants: Constants | None = None) -> Any:
     Fails near the end of the curve, where the last few percent of clock cost more. Taught in chapter 10.
     """
     c = _constants(constants)
-    n, knee = c["voltage_exponent"], c["voltage_knee"]
+    n, knee = by_board(accelerator, "voltage_exponent", c), by_board(accelerator, "voltage_knee", c)
     r = np.asarray(clock_ratio, dtype=float)
     return r * np.maximum(r, knee) ** (n - 1)
 
 
-def _clock_for(scale: Any, c: Constants) -> Any:
-    """The inverse of ``dynamic_scale``."""
-    n, knee = c["voltage_exponent"], c["voltage_knee"]
+def clock_for(scale: Any, accelerator: Accelerator | None = None, constants: Constants | None = None) -> Any:
+    """The clock, over boost clock, at which dynamic power is that share of its value at boost clock.
+
+    The inverse of ``dynamic_scale``, between the lowest clock and 1. Taught in chapter 10.
+    """
+    c = _constants(constants)
+    n, knee = by_board(accelerator, "voltage_exponent", c), by_board(accelerator, "voltage_knee", c)
     scale = np.maximum(scale, 0.0)
-    return np.where(scale >= knee**n, scale ** (1 / n), scale / knee ** (n - 1))
+    ratio = np.where(scale >= knee**n, scale ** (1 / n), scale / knee ** (n - 1))
+    return np.clip(ratio, c["lowest_clock"], 1.0)
 
 
 def _parts(
@@ -175,6 +201,10 @@ def _peak(accelerator: Accelerator, dtype: Any) -> Any:
     for name in dict.fromkeys(formats.ravel()):
         out = np.where(formats == name, accelerator.peak(name), out)
     return out
+
+
+def _plain(value: Any) -> Any:
+    return value if np.ndim(value) else float(value)
 
 
 def _check(compute_utilization: Any, memory_utilization: Any) -> None:
@@ -227,13 +257,12 @@ def operating_point(accelerator: Accelerator, compute_utilization: Any = 0.0, me
     wanted = np.asarray(clock_ratio, dtype=float)
     clock = np.minimum(wanted, sustained)
     static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
-    scale = dynamic_scale(clock, c)
-    parts = np.broadcast_arrays(static + 0 * scale, active * scale, compute * scale, memory + 0 * scale)
-    parts = [p if p.ndim else float(p) for p in parts]
-    limited = np.where(sustained < wanted, "power", "clock")
-    total = sum(parts)
-    return Power(total, *parts, clock_ratio=clock if np.ndim(clock) else float(clock),
-                 limited_by=limited if limited.ndim else str(limited))  # fmt: skip
+    scale = dynamic_scale(clock, accelerator, c)
+    parts = np.broadcast_arrays(static, active * scale, compute * scale, memory, clock, sustained < wanted)
+    static, active, compute, memory, clock = (_plain(p) for p in parts[:5])
+    limited = np.where(parts[5], "power", "clock")
+    return Power(static + active + compute + memory, static, active, compute, memory, clock,
+                 limited if limited.ndim else str(limited))  # fmt: skip
 
 
 def power(accelerator: Accelerator, compute_utilization: Any = 0.0, memory_utilization: Any = 0.0,
@@ -280,5 +309,4 @@ def sustained_clock(accelerator: Accelerator, compute_utilization: Any = 1.0, me
         limits = np.asarray(power_limit, dtype=float)
         require_positive(power_limit=np.where(np.isposinf(limits), 1.0, limits))
     static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
-    clock = np.clip(_clock_for((power_limit - static - memory) / (active + compute), c), c["lowest_clock"], 1.0)
-    return clock if np.ndim(clock) else float(clock)
+    return _plain(clock_for((power_limit - static - memory) / (active + compute), accelerator, c))

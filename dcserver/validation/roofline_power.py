@@ -1,0 +1,108 @@
+"""Whole-device roofline with watts: intensity in, achieved FLOP/s, power and clock out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dcserver import catalog
+from dcserver.catalog import Accelerator
+from dcserver.energy import operating_point
+from dcserver.validation.score import Comparison, Constants, Row, find_accelerator, number
+
+QUANTITIES = {"flops": "roofline_power:flops", "bandwidth_Bps": "roofline_power:flops",
+              "power_W": "roofline_power:power", "clock_Hz": "roofline_power:clock"}  # fmt: skip
+WORDS = {"double": "fp64", "float64": "fp64", "fp64": "fp64", "single": "fp32", "float": "fp32", "float32": "fp32",
+         "fp32": "fp32", "half": "fp16", "float16": "fp16", "fp16": "fp16", "bf16": "bf16", "tf32": "tf32"}  # fmt: skip
+
+
+def streaming_kernel(device: Accelerator, intensity: Any, dtype: Any, constants: Constants) -> dict[str, np.ndarray]:
+    """FLOP/s, bytes/s, watts and clock of a kernel that streams through device memory.
+
+    Arithmetic and memory time overlap but for a share of the shorter; the clock is the one that the power
+    limit sustains under the load that this clock itself makes: a few rounds settle it.
+    """
+    c = constants
+    share = np.where(np.asarray(device.vendor) == "AMD", c["bandwidth_share_AMD"], c["bandwidth_share"])
+    memory_time = 1 / (share * device.memory_bandwidth)
+    peak = np.select([dtype == d for d in dict.fromkeys(dtype)], [device.peak(d) for d in dict.fromkeys(dtype)])
+    ratio = np.ones(np.shape(intensity))
+    for _ in range(8):
+        arithmetic_time = intensity / (peak * ratio)
+        time = np.maximum(memory_time, arithmetic_time) + c["overlap_loss"] * np.minimum(memory_time, arithmetic_time)
+        point = operating_point(device, np.minimum(arithmetic_time / time, 1), np.minimum(
+            1 / (time * device.memory_bandwidth), 1), dtype=dtype, constants=c)  # fmt: skip
+        if np.array_equal(ratio, point.clock_ratio):
+            break
+        ratio = point.clock_ratio
+    return {"flops": intensity / time, "bandwidth_Bps": 1 / time, "power_W": point.total,
+            "clock_Hz": point.clock_ratio * device.boost_clock}  # fmt: skip
+
+
+def _uncovered(row: Row, device: Accelerator | None, dtype: str) -> str | None:
+    intensity = number(row, "arithmetic_intensity_flop_per_byte")
+    if device is None:
+        return "accelerator not in the catalog"
+    if not (np.isfinite(intensity) and intensity > 0):
+        return "no usable intensity stated"
+    if not dtype:
+        return "number format not stated or not known"
+    try:
+        device.peak(dtype)
+    except ValueError:
+        return "the catalog has no peak for this format on this accelerator"
+    if not device.memory_bandwidth > 0:
+        return "the catalog has no memory bandwidth for this accelerator"
+    return None
+
+
+def compare(rows: Sequence[Row]) -> Comparison:
+    """FLOP/s (or bandwidth, where only that is stated), power and clock of each row."""
+    index, quantity, measured, inputs = [], [], [], []
+    uncovered: dict[int, str] = {}
+    for i, row in enumerate(rows):
+        device = find_accelerator(row.get("accelerator") or "")
+        words = (row.get("dtype") or "").lower().replace(",", " ").split()
+        dtype = WORDS.get(words[0], "") if words else ""
+        reason = _uncovered(row, device, dtype)
+        if reason or device is None:
+            uncovered[i] = reason or ""
+            continue
+        for name in QUANTITIES:
+            value = number(row, name)
+            if not (np.isfinite(value) and value > 0) or (name == "bandwidth_Bps" and number(row, "flops") > 0):
+                continue
+            if name == "clock_Hz" and not device.boost_clock > 0:
+                continue
+            index.append(i)
+            quantity.append(name)
+            measured.append(value)
+            inputs.append((device, number(row, "arithmetic_intensity_flop_per_byte"), dtype))
+        if not index or index[-1] != i:
+            uncovered[i] = "no measured FLOP/s, power or clock that the models predict"
+    if not index:
+        return Comparison([], [], [], np.zeros(0), lambda constants: np.zeros(0), uncovered)
+    # Repeated runs of one point are predicted once.
+    points = {(str(d.name), x, t): (d, x, t) for d, x, t in inputs}
+    place = {key: k for k, key in enumerate(points)}
+    which = np.array([place[str(d.name), x, t] for d, x, t in inputs])
+    devices = catalog.stack([d for d, _, _ in points.values()])
+    intensity = np.array([x for _, x, _ in points.values()])
+    dtypes = np.array([t for _, _, t in points.values()], dtype=object)
+    names = np.array(quantity)
+
+    def predict(constants: Constants | None) -> np.ndarray:
+        c = catalog.constants("power") if constants is None else constants
+        answer = streaming_kernel(devices, intensity, dtypes, c)
+        return np.select([names == n for n in answer], [v[which] for v in answer.values()])
+
+    return Comparison(index, quantity, [_group(*point) for point in inputs], np.array(measured), predict, uncovered,
+                      [QUANTITIES[q] for q in quantity])  # fmt: skip
+
+
+def _group(device: Accelerator, intensity: float, dtype: str) -> str:
+    ridge = device.peak(dtype) / device.memory_bandwidth
+    regime = "memory bound" if intensity < 0.7 * ridge else "compute bound" if intensity > 2 * ridge else "at the ridge"
+    return f"{device.name} {regime}"
