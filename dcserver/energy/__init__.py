@@ -12,19 +12,25 @@ from dcserver.energy.power import (
     power_limit_of,
     sustained_clock,
 )
+from dcserver.energy.server import COOLING, ServerPower, fan_power, server_power, supply_efficiency
 
 __all__ = [
+    "COOLING",
     "Capped",
     "Optimum",
     "Power",
+    "ServerPower",
     "best_cap",
     "byte_energy",
     "clock_for",
     "dynamic_scale",
+    "fan_power",
     "flop_energy",
     "operating_point",
     "power",
     "power_cap",
     "power_limit_of",
+    "server_power",
+    "supply_efficiency",
     "sustained_clock",
 ]
