@@ -10,7 +10,7 @@ _HOME = {
     **dict.fromkeys(
         ["Axis", "Bars", "Chart", "Curve", "Curves", "Heatmap", "Limit", "Point", "Roofline", "Scatter", "StackedBars",
          "Timeline", "Waterfall", "axis", "log_axis"], "figures"),
-    **dict.fromkeys(["Picture", "show"], "show"),
+    **dict.fromkeys(["Picture", "Table", "show", "table"], "pictures"),
     **dict.fromkeys(["Panel", "choice", "log_slider", "slider", "toggle"], "controls"),
 }  # fmt: skip
 _MODULES = ("bench", "controls", "figures", "lesson", "style")

@@ -79,7 +79,7 @@ class Chart:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """A cell that ends in a chart shows it, with its description: an HTML image when live, a PNG when saved."""
-        from dcserver.lab.show import bundle
+        from dcserver.lab.pictures import bundle
 
         return bundle(self.png(), self.alt, self.width, self.height)
 

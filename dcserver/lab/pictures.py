@@ -1,5 +1,6 @@
-"""A picture that describes itself, live and saved."""
+"""A picture that describes itself, live and saved, and the table that stands beside it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dcserver.lab import style
@@ -55,7 +56,44 @@ class Picture:
         return bundle(self.png(), self.alt, width, height)
 
 
-def show(chart: Any, alt: str = "") -> Any:
+class Table:
+    """Rows of cells as a cell's output: HTML on a page, columns in a terminal.
+
+    Parameters
+    ----------
+    rows
+        Cells as text, the first row being the head; ``**bold**`` is understood.
+    caption
+        What the table holds, in a few words.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+        self.rows, self.caption = [[str(cell) for cell in row] for row in rows], caption
+        lengths = {len(row) for row in self.rows}
+        if len(self.rows) < 2 or len(lengths) > 1:
+            raise ValueError(f"rows must be a head and at least one row of as many cells, not {self.rows!r:.200}")
+
+    def __repr__(self) -> str:
+        return "\n".join(part for part in (self.caption, style.table_text(self.rows)) if part)
+
+    def _repr_html_(self) -> str:
+        return style.table_html(self.rows, self.caption)
+
+
+def table(rows: Sequence[Sequence[Any]], caption: str = "") -> Table:
+    """A table as the output of a cell: put it in the last line.
+
+    Parameters
+    ----------
+    rows
+        Cells as text, the first row being the head; ``**bold**`` is understood.
+    caption
+        What the table holds, in a few words.
+    """
+    return Table(rows, caption)
+
+
+def show(chart: Any, alt: str = "", rows: Sequence[Sequence[Any]] | None = None) -> Any:
     """A chart, or a matplotlib figure with its description, as the output of a cell.
 
     Parameters
@@ -64,7 +102,14 @@ def show(chart: Any, alt: str = "") -> Any:
         A chart from ``lab.figures`` (which describes itself) or a matplotlib ``Figure``.
     alt
         What a figure shows, in words; replaces a chart's own description if given.
+    rows
+        The table beside the picture, its head first; shown below it.
     """
-    if hasattr(chart, "_describe") and not alt:
-        return chart
-    return Picture(chart.figure if hasattr(chart, "_describe") else chart, alt)
+    own = hasattr(chart, "_describe")
+    picture = chart if own and not alt else Picture(chart.figure if own else chart, alt)
+    if rows is None:
+        return picture
+    from IPython.display import display
+
+    display(picture)
+    return Table(rows)

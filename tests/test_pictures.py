@@ -1,0 +1,47 @@
+"""Pictures and tables as the output of a cell."""
+
+import subprocess
+import sys
+
+import pytest
+
+from dcserver import lab
+
+
+def chart() -> lab.Bars:
+    return lab.Bars("watts").update(bars={"idle": 70.0, "busy": 700.0})
+
+
+def test_a_table_reads_in_a_terminal_and_on_a_page() -> None:
+    table = lab.table([("part", "bytes"), ("weights", "**14 GB**")], "One card")
+    assert repr(table).splitlines() == ["One card", "part     bytes", "weights  14 GB"]
+    assert "<caption>One card</caption>" in table._repr_html_()
+    assert "<b>14 GB</b>" in table._repr_html_()
+
+
+@pytest.mark.parametrize("rows", [[], [("head", "only")], [("a", "b"), ("one cell",)]])
+def test_a_table_without_rows_or_with_a_ragged_one_is_refused(rows: list) -> None:
+    with pytest.raises(ValueError, match="rows must be a head"):
+        lab.table(rows)
+
+
+def test_a_picture_with_rows_shows_both(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = lab.show(chart(), rows=[("part", "watts"), ("idle", "70")])
+    assert isinstance(shown, lab.Table)
+    assert capsys.readouterr().out.strip(), "the picture itself is displayed"
+
+
+def test_a_picture_stays_callable_after_one_was_shown() -> None:
+    # A module and a function of one name would shadow each other as soon as the module is imported.
+    code = (
+        "from dcserver import lab; lab.Bars('x').update(bars={'a': 1.0})._repr_mimebundle_(); assert callable(lab.show)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_figure_needs_a_description() -> None:
+    with pytest.raises(ValueError, match="alt"):
+        lab.Picture(chart().figure, " ")
+    data, metadata = lab.Picture(chart().figure, "Two bars.")._repr_mimebundle_()
+    assert data["text/plain"] == "Two bars."
+    assert metadata["image/png"]["alt"] == "Two bars."
