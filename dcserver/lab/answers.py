@@ -11,15 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dcserver.lab import cards
-
 Key = tuple[str, str, str]  # chapter, kind (recall, predict, check, quiz), name
 
 _FORMAT = "dcserver progress 1"
 _KINDS = {"recall": "recall", "predict": "prediction", "check": "exercise", "quiz": "quiz"}
 _chapter = ""
 _answers: dict[Key, dict[str, Any]] = {}
-_listeners: dict[tuple[Key, str], Callable[[], None]] = {}
+_listeners: dict[tuple[Key | None, str], Callable[[], None]] = {}
 
 
 def chapter(number: int | str) -> None:
@@ -52,14 +50,14 @@ def put(where: Key, **what: Any) -> None:
     _tell(where)
 
 
-def listen(where: Key, who: str, call: Callable[[], None]) -> None:
-    """Calls back when that answer changes; a cell that runs again takes the place of its former self."""
+def listen(where: Key | None, who: str, call: Callable[[], None]) -> None:
+    """Calls back when that answer (None: any) changes; a cell that runs again takes the place of its former self."""
     _listeners[where, who] = call
 
 
 def _tell(where: Key) -> None:
     for (heard, _), call in list(_listeners.items()):
-        if heard == where:
+        if heard in (where, None):
             call()
 
 
@@ -73,17 +71,13 @@ def _state(kind: str, answer: dict[str, Any]) -> str:
     return f"{answer.get('score', 0)} of {answer.get('of', 0)} right"
 
 
-def progress() -> cards.Page:
-    """Everything asked so far in this session and how it stands, as a table."""
-    head = ["chapter", "what", "name", "state"]
+def overview() -> tuple[str, list[list[str]]]:
+    """A sentence, and a table with a header row: everything asked so far and how it stands."""
     rows = [[c, _KINDS[kind], name, _state(kind, answer)] for (c, kind, name), answer in _answers.items()]
-    done = sum(row[-1] != "open" for row in rows)
-    title = f"{done} of {len(rows)} answered" if rows else "Nothing asked yet: run the chapter's cells first"
     if not rows:
-        return cards.Page(title + ".", cards.card("open", title, ""))
-    return cards.Page(
-        f"{title}\n{cards.text_table(head, rows)}", cards.card("note", title, cards.table(head, rows))
-    )  # fmt: skip
+        return "Nothing asked yet: run the chapter's cells first.", []
+    done = sum(row[-1] != "open" for row in rows)
+    return f"{done} of {len(rows)} answered.", [["chapter", "what", "name", "state"], *rows]
 
 
 def save(path: str | os.PathLike[str], overwrite: bool = False) -> str:

@@ -4,7 +4,6 @@ Styles stand inline and use only what sanitisers of static viewers let through; 
 colour and the background is a tint, so that a card reads the same in light and dark.
 """
 
-from dataclasses import dataclass
 from html import escape
 
 # Okabe-Ito, each with its own sign and word: colour is never alone.
@@ -42,7 +41,7 @@ def card(tone: str, title: str, body: str, live: bool = False) -> str:
     announce = ' role="alert" aria-live="polite"' if live else ""
     return (
         f'<div{announce} style="border-left: 4px solid {colour}; background-color: rgba({_TINT[tone]},0.08); '
-        f'padding: 8px 14px; margin: 4px 0; max-width: 860px; line-height: 1.5;">'
+        f'padding: 8px 14px; margin: 4px 0; max-width: 860px; font-size: 14px; line-height: 1.5;">'
         f'<div><span aria-hidden="true" style="color: {colour}; font-weight: bold;">{sign}</span> '
         f"<strong>{span(title)}</strong></div>{body}</div>"
     )
@@ -67,17 +66,3 @@ def text_table(head: list[str], rows: list[list[str]]) -> str:
     widths = [max(len(plain(r[i])) for r in [head, *rows]) for i in range(len(head))]
     lines = ["  ".join(plain(c).ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
     return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
-
-
-@dataclass(frozen=True)
-class Page:
-    """Something to look at that has both a text and an HTML form."""
-
-    text: str
-    html: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_html_(self) -> str:
-        return self.html

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dcserver.lab import cards
+from dcserver.lab import answers, cards
 from dcserver.lab.quantities import show
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -110,7 +110,8 @@ STYLE = (
     ".dcs-form .widget-radio, .dcs-form .jupyter-widget-radio {width: 100%; height: auto}"
     ".dcs-form .widget-radio-box {width: 100%; max-width: none; margin: 0}"
     ".dcs-form .widget-radio-box label {height: auto; line-height: 1.45; white-space: normal; padding: 3px 2px 3px 0;"
-    " display: flex; gap: 8px; align-items: baseline; color: var(--jp-ui-font-color1, inherit); font-size: 14px}"
+    " display: flex; flex-direction: row-reverse; justify-content: flex-end;"
+    " gap: 8px; align-items: baseline; color: var(--jp-ui-font-color1, inherit); font-size: 14px}"
     ".dcs-form .widget-radio-box label input {position: static; flex: none; margin: 0; line-height: inherit}"
     ".dcs-form .widget-html, .dcs-form .widget-html-content {height: auto; overflow: visible; line-height: 1.5;"
     " font-size: 14px; color: var(--jp-ui-font-color1, inherit)}"
@@ -120,7 +121,7 @@ STYLE = (
 
 
 def radio(options: Options, index: int | None, label: str) -> Any:
-    """Radio buttons for lettered options; arrow keys move, and nothing is sent before a button is pressed."""
+    """Radio buttons for lettered options; Tab moves, Space chooses, and nothing counts before a button is pressed."""
     import ipywidgets as widgets
 
     return widgets.RadioButtons(
@@ -144,3 +145,29 @@ def box(*children: Any) -> Any:
 def heading(title: str, question: str) -> str:
     """The head of a form: its kind, and what it asks."""
     return f'<div><strong>{cards.span(title)}</strong></div><div style="margin-top: 4px;">{cards.span(question)}</div>'
+
+
+class Progress(Card):
+    """How everything asked in this session stands; see ``lesson.progress``."""
+
+    def text(self) -> str:
+        """What a terminal, a test or a reader without a kernel sees."""
+        title, rows = answers.overview()
+        return f"{title}\n{cards.text_table(rows[0], rows[1:])}" if rows else title
+
+    def html(self) -> str:
+        """The same for a viewer of notebooks."""
+        title, rows = answers.overview()
+        return cards.card("note", title, cards.table(rows[0], rows[1:]) if rows else "")
+
+    def form(self) -> Any:
+        """The table, kept up to date while the learner answers."""
+        import ipywidgets as widgets
+
+        shown = widgets.HTML(self.html(), layout={"width": "auto"})
+
+        def refresh() -> None:
+            shown.value = self.html()
+
+        answers.listen(None, "progress", refresh)
+        return shown

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dcserver.lab import answers, exercises
-from dcserver.lab.answers import chapter, forget, progress, restore, save
+from dcserver.lab.answers import chapter, forget, restore, save
 from dcserver.lab.exercises import Answer, Design, Exactly, Function, above, below, between
+from dcserver.lab.forms import Progress
 from dcserver.lab.predictions import Explanation, Prediction
 from dcserver.lab.quizzes import Question, Quiz
 from dcserver.lab.verdicts import Verdict
@@ -144,3 +145,8 @@ def quiz(name: str, questions: Sequence[Question], *, mine: Sequence[Any] | None
 def recall(name: str, questions: Sequence[Question], *, mine: Sequence[Any] | None = None) -> Quiz:
     """Questions on earlier chapters, answered in place; takes what ``quiz`` takes."""
     return Quiz("recall", name, questions, mine=mine)
+
+
+def progress() -> Progress:
+    """Everything asked so far in this session and how it stands, as a table that follows the learner."""
+    return Progress()

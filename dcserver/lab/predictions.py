@@ -101,6 +101,7 @@ class Prediction(Card):
                 value="" if self.value is None else show(self.value, self.unit),
                 description="Your prediction",
                 placeholder=f"a number{f' ({self.unit})' if self.unit else ''}",
+                continuous_update=False,
                 layout={"width": "320px"},
                 style={"description_width": "initial"},
             )
@@ -118,6 +119,8 @@ class Prediction(Card):
             said.value = f"<div{' role=alert aria-live=polite' if live else ''}>{cards.paragraphs(self.status())}</div>"
 
         button.on_click(commit)
+        if not self.options:  # Enter commits, too
+            entry.observe(commit, "value")
         answers.listen(self.where, "form", refresh)
         return box(head, entry, button, said)
 

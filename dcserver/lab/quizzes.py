@@ -84,15 +84,15 @@ class Quiz(Card):
             score = sum(g == r for g, r in zip(given, self.right, strict=True))
             answers.put(self.where, given=given, score=score, of=len(self.questions))
 
-    def feedback(self, index: int) -> tuple[str, str]:
-        """Tone and words on the answer to one question."""
+    def feedback(self, index: int) -> tuple[str, str, str]:
+        """Tone, verdict and reason on the answer to one question."""
         given = self.given[index]
         if given is None:
-            return "open", "Not answered yet."
+            return "open", "Not answered yet.", ""
         why = list(self.questions[index].options.values())[given]
         if given == self.right[index]:
-            return "right", f"Right. {why}"
-        return "wrong", f"Not yet: {self.options[index].lettered(given)}. {why}"
+            return "right", "Right.", why
+        return "wrong", f"Not yet: {self.options[index].lettered(given)}.", why
 
     def status(self) -> str:
         """One line on how the quiz stands."""
@@ -115,7 +115,7 @@ class Quiz(Card):
             lines.append(f"{index + 1}. {question.text}")
             lines += [f"   {self.options[index].lettered(i)}" for i in range(len(question.options))]
             if self.given[index] is not None:
-                lines.append(f"   {self.feedback(index)[1]}")
+                lines.append("   " + " ".join(self.feedback(index)[1:]))
         return cards.plain("\n".join(lines))
 
     def html(self) -> str:
@@ -127,7 +127,7 @@ class Quiz(Card):
             )
             right = self.right[index]
             why = list(question.options.values())[right]
-            told = cards.paragraphs(self.feedback(index)[1]) if self.given[index] is not None else ""
+            told = cards.paragraphs(" ".join(self.feedback(index)[1:])) if self.given[index] is not None else ""
             body += (
                 f'<div style="margin-top: 8px;"><strong>{index + 1}.</strong> {cards.span(question.text)}{listed}{told}'
                 f"<details><summary>Answer</summary>{cards.span(self.options[index].lettered(right))}. "
@@ -148,8 +148,8 @@ class Quiz(Card):
 
         def refresh(live: bool = False) -> None:
             for index, place in enumerate(told):
-                tone, text = self.feedback(index)
-                place.value = "" if tone == "open" else cards.card(tone, text, "")
+                tone, verdict, why = self.feedback(index)
+                place.value = "" if tone == "open" else cards.card(tone, verdict, cards.paragraphs(why))
             announce = " role=alert aria-live=polite" if live else ""
             total.value = f"<div{announce}><strong>{cards.span(self.status())}</strong></div>"
 
