@@ -94,6 +94,7 @@ def test_strange_rows_are_named_never_dropped_and_never_crash(table):
     assert set(c.rows) | set(c.uncovered) == set(range(len(strange)))
     assert not set(c.rows) & set(c.uncovered)
     assert np.isfinite(score.predicted).all()
+    assert (score.predicted > 0).all()
     assert (c.measured > 0).all()
     assert all(isinstance(why, str) and why for why in c.uncovered.values())
     score.as_dict(rows=True)

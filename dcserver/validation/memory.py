@@ -20,6 +20,8 @@ _OPERATORS: dict[type, Callable[[float, float], float]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
 }  # fmt: skip
 
+_LARGEST = 1e16  # beyond this a cell is a slip, not a size
+
 Value = tuple[str, str, float, Callable[[Constants], Any]]
 
 
@@ -84,6 +86,8 @@ def _positive(row: Row, column: str, otherwise: float = float("nan")) -> float:
     if np.isnan(value):
         raise ValueError(f"{column} is not stated")
     require_positive(**{column: value})
+    if value > _LARGEST:
+        raise ValueError(f"{column} is larger than any machine")
     return value
 
 

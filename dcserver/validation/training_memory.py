@@ -55,10 +55,15 @@ def _stated(row: Row, *columns: str) -> list[float]:
     for column, value in zip(columns, values, strict=True):
         if np.isnan(value):
             raise ValueError(f"{column} is not stated")
+        _require_sane(**{column: value})
+    return values
+
+
+def _require_sane(**values: float) -> None:
+    for column, value in values.items():
         require_positive(**{column: value})
         if value > _LARGEST:
             raise ValueError(f"{column} is larger than any machine")
-    return values
 
 
 def _or(value: float, otherwise: float) -> float:
@@ -77,10 +82,11 @@ def transformer(row: Row) -> catalog.Transformer:
         (parameters,) = _stated(row, "params_nominal" if "params_nominal" in row else "params")
         layers = max(1.0, round((parameters - vocabulary * hidden) / (12 * hidden**2)))
     heads = _or(heads, max(1.0, hidden // 128))
-    require_positive(layers=layers, heads=heads, vocab=vocabulary)
+    sequence = _or(number(row, "seq_len_tokens"), 2048.0)
+    _require_sane(layers=layers, heads=heads, vocab=vocabulary, seq_len_tokens=sequence)
     return catalog.Transformer(
         name="as in the row", layers=layers, hidden=hidden, heads=heads, kv_heads=heads, head_dim=hidden / heads,
-        feed_forward=4 * hidden, gated=0.0, vocabulary=vocabulary, sequence=_or(number(row, "seq_len_tokens"), 2048.0),
+        feed_forward=4 * hidden, gated=0.0, vocabulary=vocabulary, sequence=sequence,
         experts=1.0, experts_per_token=1.0, tied_embeddings=1.0,
     )  # fmt: skip
 
@@ -112,7 +118,7 @@ def _peak(row: Row) -> str | list[tuple[str, str, float, Any]]:
     data = _or(number(row, "data_parallel"), 1.0)
     zero = _or(number(row, "zero_stage"), 0.0)
     global_batch = number(row, "global_batch_seqs")
-    require_positive(data_parallel=data)
+    _require_sane(data_parallel=data)
     if zero not in (0, 1, 2, 3):
         return f"zero_stage={zero:g} is not one of 0, 1, 2, 3"
     plan: dict[str, Any] = {
@@ -144,9 +150,11 @@ def _korthikanti(row: Row) -> str | list[tuple[str, str, float, Any]]:
         row, "layers", "hidden", "heads", "tensor_parallel", "pipeline_parallel", "interleave_stages",
         "micro_batch_seqs",
     )  # fmt: skip
+    sequence = _or(number(row, "seq_len_tokens"), 2048.0)
+    _require_sane(seq_len_tokens=sequence)
     model = catalog.Transformer(
         name="as in the row", layers=layers, hidden=hidden, heads=heads, kv_heads=heads, head_dim=hidden / heads,
-        feed_forward=4 * hidden, gated=0.0, vocabulary=0.0, sequence=_or(number(row, "seq_len_tokens"), 2048.0),
+        feed_forward=4 * hidden, gated=0.0, vocabulary=0.0, sequence=sequence,
         experts=1.0, experts_per_token=1.0, tied_embeddings=1.0,
     )  # fmt: skip
     words = (row.get("mode") or "").lower()
