@@ -6,25 +6,28 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 # Words that say who makes a thing, not which thing it is.
 _VENDORS = {"nvidia", "amd", "intel", "google", "aws", "huawei", "geforce", "tesla", "instinct", "qualcomm"}
 # Words that tell two relatives apart: a name with one of these left over is not the name without it.
 _TELLING = re.compile(
-    r"\d+|\d+(gb?|b|m|t|w)|sxm\d*|pcie|nvl\d*|oam|ti|super|xt|xtx|d|laptop|mobile|mig|vgpu|tiny|mini|lite|small|base|"
+    r"[\d.]+(gb?|b|m|t|w)?|sxm\d*|pcie|nvl\d*|oam|ti|super|xt|xtx|d|laptop|mobile|mig|vgpu|tiny|mini|lite|small|base|"
     r"medium|large|xl|pro|max|ultra|next"
 )
 
 
-def words(name: str) -> list[str]:
+@lru_cache(maxsize=10_000)
+def words(name: str) -> tuple[str, ...]:
     """Lower-case words of a name, without vendor, release number ("v0.1") and count ("8x", "x8").
 
-    >>> words("NVIDIA H100-SXM-80GBx8"), words("8xMI300X")
-    (['h100', 'sxm', '80gb'], ['mi300x'])
+    >>> words("NVIDIA H100-SXM-80GBx8"), words("8xMI300X"), words("GPT-3 1.3B")
+    (('h100', 'sxm', '80gb'), ('mi300x',), ('gpt', '3', '1.3b'))
     """
     name = re.sub(r"\bv\d+\.\d+\b", " ", str(name).lower())
     name = re.sub(r"\b\d+x(?=[a-z])|(?<=gb)x\d+", "", name.replace("_", " "))
-    return [w for w in re.split(r"[^a-z0-9+]+", name) if w and w not in _VENDORS]
+    found = re.findall(r"[a-z0-9+]+(?:\.\d[a-z0-9+]*)*", name)
+    return tuple(w for w in found if w not in _VENDORS)
 
 
 def compact(name: str) -> str:
@@ -34,7 +37,7 @@ def compact(name: str) -> str:
 
 def _begins(word: str, known: str) -> bool:
     """Whether a word of a known name begins with the given word, without cutting a number in two: A1 is not A100."""
-    return known.startswith(word) and not (word[-1:].isdigit() and known[len(word) : len(word) + 1].isdigit())
+    return known.startswith(word) and not (word[-1:].isdigit() and re.match(r"[\d.]", known[len(word) :]))
 
 
 def _abbreviated(name: str, names: Iterable[str]) -> list[str]:
