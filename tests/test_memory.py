@@ -496,3 +496,10 @@ def test_memory_loads_no_heavy_library():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_a_verdict_says_by_how_much():
+    assert memory.verdict(70e9, 80e9) == "fits, 10 GB to spare"
+    assert memory.verdict(134e9, 85e9) == "49 GB too much"
+    with pytest.raises(ValueError, match="room"):
+        memory.verdict(1.0, float("nan"))

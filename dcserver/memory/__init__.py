@@ -2,7 +2,7 @@
 
 from dcserver.memory.activations import RECOMPUTATION, TRAINING_DTYPES, LayerActivations, layer_activations
 from dcserver.memory.convnets import ConvNetFootprint, convnet_footprint, convnet_max_batch
-from dcserver.memory.footprint import Footprint, capacity
+from dcserver.memory.footprint import Footprint, capacity, verdict
 from dcserver.memory.plans import splits
 from dcserver.memory.remedies import Remedy, explain, remedies
 from dcserver.memory.serving import (
@@ -63,5 +63,6 @@ __all__ = [
     "throughput",
     "training_footprint",
     "transfer_time",
+    "verdict",
     "weight_bytes_per_parameter",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
-from dcserver.checks import require_choice, require_positive
+from dcserver.checks import require_choice, require_non_negative, require_positive
 from dcserver.units import GB, GiB, format_bytes, format_percent
 
 
@@ -38,6 +38,28 @@ def capacity(accelerator: catalog.Accelerator, constants: Mapping[str, float] | 
     gddr = np.char.startswith(np.asarray(accelerator.memory_type, dtype=str), "GDDR")
     found = accelerator.memory_bytes * (GiB / GB) * (1 - c["reserved_share"]) * np.where(gddr, c["gddr_share"], 1.0)
     return found if np.ndim(found) else float(found)
+
+
+def verdict(need: float, room: float) -> str:
+    """In a few words: whether bytes fit into a room, and how many are to spare or too many.
+
+    Parameters
+    ----------
+    need, room : float
+        Bytes needed, and bytes there [B].
+
+    Returns
+    -------
+    str
+        Such as ``fits, 12 GB to spare`` or ``49 GB too much``. Taught in chapter 04.
+
+    >>> verdict(70e9, 80e9), verdict(134e9, 85e9)
+    ('fits, 10 GB to spare', '49 GB too much')
+    """
+    require_non_negative(need=need, room=room)
+    if need <= room:
+        return f"fits, {format_bytes(room - need)} to spare"
+    return f"{format_bytes(need - room)} too much"
 
 
 @dataclass(frozen=True)
