@@ -54,7 +54,7 @@ def require_known(device: Accelerator | Cpu, **facts: Any) -> None:
             raise ValueError(f"{name} is not known for {which}; dataclasses.replace(device, ...) can supply it")
 
 
-def _or(value: Any, default: float) -> Any:
+def _or(value: Any, default: Any) -> Any:
     value = np.asarray(value, dtype=float)
     return np.where(np.isnan(value), default, value)
 
@@ -62,6 +62,13 @@ def _or(value: Any, default: float) -> Any:
 def compute_units(accelerator: Accelerator, c: Constants) -> Any:
     """Multiprocessors, or a typical number where the catalog has none."""
     return _or(accelerator.compute_units, c["units_default"])
+
+
+def matrix_units(accelerator: Accelerator, c: Constants) -> Any:
+    """Units that work on a tile each: the multiprocessors, or the few large arrays of a systolic design."""
+    few = c["units_systolic"]
+    default = by_text(lambda kind: few if kind in ("tpu", "asic") else c["units_default"], accelerator.kind)
+    return _or(accelerator.compute_units, default)
 
 
 def clock(accelerator: Accelerator, c: Constants) -> Any:

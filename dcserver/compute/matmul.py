@@ -19,6 +19,7 @@ from dcserver.compute.hardware import (
     compute_units,
     gemm_constants,
     l2_bytes,
+    matrix_units,
     peak_flops,
     pipeline_share,
     plain,
@@ -183,7 +184,7 @@ def matmul(accelerator: Accelerator, m: Any, n: Any, k: Any, dtype: str = "bf16"
     sheet = np.asarray(accelerator.memory_bandwidth, dtype=float)
     require_known(accelerator, **{f"{dtype}_peak": peak, "memory_bandwidth": sheet})
     m, n, k, batch = (np.asarray(x, dtype=float) for x in (m, n, k, batch))
-    width, units = bytes_of(dtype), compute_units(accelerator, c)
+    width, units = bytes_of(dtype), matrix_units(accelerator, c)
     kept = c["cache_kept"] * l2_bytes(accelerator, c)
 
     flops = 2 * m * n * k * batch
@@ -191,7 +192,7 @@ def matmul(accelerator: Accelerator, m: Any, n: Any, k: Any, dtype: str = "bf16"
     rate = peak / units * pipeline_share(accelerator, c)
     arithmetic, shallow = 2 * steps / rate, 2 * bare / rate
     result = m * n * width * batch
-    reads = _reads(m, n, k, batch, units, kept, width)
+    reads = _reads(m, n, k, batch, compute_units(accelerator, c), kept, width)
     read_time = reads / (memory_bandwidth(accelerator, constants=c) * stream_share(accelerator, c))
     write_time = np.maximum(result - kept, 0.0) / memory_bandwidth(accelerator, 0.0, constants=c)
 

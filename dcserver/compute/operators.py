@@ -11,7 +11,7 @@ import numpy as np
 from dcserver import catalog
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_choice, require_non_negative, require_whole
-from dcserver.compute.hardware import Constants, bytes_of, gemm_constants, l2_bandwidth, l2_bytes, plain
+from dcserver.compute.hardware import Constants, bytes_of, gemm_constants, plain
 from dcserver.compute.streams import memory_bandwidth
 from dcserver.units import format_bytes, format_rate, format_time
 
@@ -24,7 +24,7 @@ class Traffic:
     writes: float
     fixed_reads: float = 0.0
     fixed_writes: float = 0.0
-    reduces_rows: bool = False
+    further_reads: int = 0  # times that a row must be read again once it is too long to stay on the chip
 
 
 # Forward operators of a transformer, and the optimizer's step over the parameters.
@@ -40,9 +40,9 @@ OPERATORS: dict[str, Traffic] = {
     "multiply": Traffic(2, 1),
     "triad": Traffic(2, 1),
     "dropout": Traffic(1, 1, fixed_writes=1),  # the mask is a byte an element
-    "softmax": Traffic(1, 1, reduces_rows=True),
-    "layernorm": Traffic(1, 1, reduces_rows=True),
-    "rmsnorm": Traffic(1, 1, reduces_rows=True),
+    "softmax": Traffic(1, 1, further_reads=1),  # maximum and sum together, then the result
+    "layernorm": Traffic(1, 1, further_reads=2),  # mean, variance, result
+    "rmsnorm": Traffic(1, 1, further_reads=1),
     # Adam in mixed precision: FP32 weight and two moments in and out, gradient in, narrow weight out.
     "adam": Traffic(1, 1, fixed_reads=12, fixed_writes=12),
     "sgd_momentum": Traffic(1, 1, fixed_reads=8, fixed_writes=8),
@@ -87,23 +87,21 @@ def byte_time(accelerator: Accelerator, read_bytes: Any, written_bytes: Any,
 
     Notes
     -----
-    Equation: latency + max(bytes beyond what the cache keeps / memory bandwidth, bytes / cache bandwidth). The
-    latency makes the ramp: by Little's law a transfer needs bandwidth x latency bytes to reach half the bandwidth.
-    Taught in chapter 02.
+    Equation: latency + bytes / bandwidth. The latency makes the ramp: by Little's law a transfer of
+    bandwidth x latency bytes reaches half the bandwidth. Fails, by up to the ratio of the two bandwidths, for data
+    that already lie in the last-level cache. Taught in chapter 02.
     """
     c = gemm_constants(constants)
     require_non_negative(read_bytes=read_bytes, written_bytes=written_bytes)
     reads, writes = np.asarray(read_bytes, dtype=float), np.asarray(written_bytes, dtype=float)
     total = reads + writes
     bandwidth = memory_bandwidth(accelerator, reads / np.where(total > 0, total, 1.0), constants=c)
-    kept = np.minimum(c["cache_kept"] * l2_bytes(accelerator, c), total)
-    moving = np.maximum((total - kept) / bandwidth, total / l2_bandwidth(accelerator, c))
-    return plain(np.where(total > 0, c["memory_latency"], 0.0) + moving)
+    return plain(np.where(total > 0, c["memory_latency"], 0.0) + total / bandwidth)
 
 
 def operator(accelerator: Accelerator, name: str, elements: Any = None, rows: Any = None, columns: Any = None,
-             dtype: str = "fp16", launch_latency: Any = None, constants: Constants | None = None,
-             gemm: Constants | None = None) -> OperatorTime:  # fmt: skip
+             dtype: str = "fp16", launch_latency: Any = None, host_overlap: Any = 0.0,
+             constants: Constants | None = None, gemm: Constants | None = None) -> OperatorTime:  # fmt: skip
     """Time of one operator that moves bytes.
 
     Parameters
@@ -120,6 +118,8 @@ def operator(accelerator: Accelerator, name: str, elements: Any = None, rows: An
         Number format in memory.
     launch_latency : float or array, s, optional
         Fixed cost; the gap between queued kernels if not given.
+    host_overlap : float or array, s
+        Part of that cost that the host spends after the kernel has started, while it runs.
     constants, gemm : mapping, optional
         Constants of the families "operators" and "gemm".
 
@@ -135,8 +135,8 @@ def operator(accelerator: Accelerator, name: str, elements: Any = None, rows: An
 
     Notes
     -----
-    Equation: launch + latency + bytes / bandwidth, bytes = elements x (reads + writes) x width, plus further passes
-    over rows too long for the chip. Arithmetic is free: at under ten FLOP a byte it hides behind the memory.
+    Equation: max(launch, launch - overlap + kernel), kernel = latency + bytes / bandwidth, bytes = elements x
+    (reads + writes) x width, plus further passes over rows too long for the chip. Arithmetic is free: at under ten FLOP a byte it hides behind the memory.
     Fails for operators that gather scattered addresses. Taught in chapter 02.
     """
     o = catalog.constants("operators") if constants is None else constants
@@ -145,7 +145,7 @@ def operator(accelerator: Accelerator, name: str, elements: Any = None, rows: An
     if (rows is None) != (columns is None) or (elements is None) == (rows is None):
         raise ValueError(f"operator {name!r} needs either elements, or rows and columns")
     traffic, width = OPERATORS[name], bytes_of(dtype)
-    if traffic.reduces_rows and rows is None:
+    if traffic.further_reads and rows is None:
         raise ValueError(f"operator {name!r} reduces along rows: give rows and columns, not elements")
     if rows is not None:
         require_whole(rows=rows, columns=columns)
@@ -153,21 +153,24 @@ def operator(accelerator: Accelerator, name: str, elements: Any = None, rows: An
     require_whole(elements=elements)
     count = np.asarray(elements, dtype=float)
     launch = np.asarray(c["launch_latency"] if launch_latency is None else launch_latency, dtype=float)
-    require_non_negative(launch_latency=launch)
+    overlap = np.minimum(np.asarray(host_overlap, dtype=float), launch)
+    require_non_negative(launch_latency=launch, host_overlap=overlap)
 
     reads = count * (traffic.reads * width + traffic.fixed_reads)
     writes = count * (traffic.writes * width + traffic.fixed_writes)
     further = 0.0 * count
-    if traffic.reduces_rows:
+    if traffic.further_reads:
         length = 4.0 * np.asarray(columns, dtype=float)  # reductions are kept in 32 bits
         spilled = np.maximum(0.0, 1 - o["row_bytes_on_chip"] / length)
-        passes = o["reduction_passes"] * spilled + (o["softmax_passes"] if name == "softmax" else 0.0)
+        passes = traffic.further_reads * o["reread_cost"] * spilled + (
+            o["softmax_passes"] if name == "softmax" else 0.0
+        )
         further = passes * count * width
     once = np.asarray(byte_time(accelerator, reads, writes, c))
     all_passes = np.asarray(byte_time(accelerator, reads + further, writes, c))
     latency = np.broadcast_to(c["memory_latency"], once.shape)
-    time = launch + all_passes
-    parts = np.broadcast_arrays(once - latency, all_passes - once, latency, launch)
+    time = np.maximum(launch, launch - overlap + all_passes)
+    parts = np.broadcast_arrays(once - latency, all_passes - once, latency, time - all_passes)
     names = ("bytes", "further passes", "first byte", "launch")
     moving = parts[0] + parts[1]
     limit = np.where(moving >= parts[2] + parts[3], "memory bandwidth", "launch latency")
@@ -202,7 +205,7 @@ def operator_chain(accelerator: Accelerator, names: Sequence[str], elements: Any
     """
     if not names:
         raise ValueError("names is empty: give at least one operator")
-    steps = [operator(accelerator, name, elements, rows, columns, dtype, launch_latency, constants, gemm)
+    steps = [operator(accelerator, name, elements, rows, columns, dtype, launch_latency, 0.0, constants, gemm)
              for name in names]  # fmt: skip
     moved = sum(np.asarray(s.bytes) for s in steps)
     if not fused:

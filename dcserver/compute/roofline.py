@@ -253,7 +253,9 @@ def precision_speedup(accelerator: Accelerator, matrix_share: Any, memory_share:
     """
     from dcserver.compute.hardware import bytes_of
 
-    require_choice(("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8"), dtype=dtype, over=over)
+    require_choice(
+        ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8"), dtype=dtype, over=over
+    )
     require_between(0, 1, matrix_share=matrix_share, memory_share=memory_share)
     matrix_share, memory_share = np.asarray(matrix_share, dtype=float), np.asarray(memory_share, dtype=float)
     rest = 1 - matrix_share - memory_share
