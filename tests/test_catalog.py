@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import doctest
 import re
 from importlib import resources
 from pathlib import Path
@@ -354,7 +355,7 @@ def test_a_card_is_found_as_people_write_it(text, name):
 
 
 @pytest.mark.parametrize(
-    "text", ["A1", "H100 SXM 64GB", "RTX 4090 Laptop", "A100 SXM9", "MI308X", "Rubin", "", "  ", ";"]
+    "text", ["A1", "H100 SXM 64GB", "RTX 4090 Laptop", "A100 SXM9", "MI308X", "Rubin", "80GB", "SXM", "", "  ", ";"]
 )
 def test_a_relative_is_not_taken_for_the_device(text):
     with pytest.raises(ValueError, match="accelerator"):
@@ -575,3 +576,9 @@ def test_columns_of_the_data_files_are_those_of_the_records():
         with (DATA / f"{kind}.csv").open(encoding="utf-8", newline="") as file:
             header = set(next(csv.reader(file)))
         assert header <= {f.metadata["column"] for f in dataclasses.fields(noun) if "column" in f.metadata}
+
+
+def test_the_examples_in_the_docstrings_hold():
+    for module in (catalog, catalog.nouns, names, tables):
+        assert doctest.testmod(module).failed == 0
+    assert doctest.testmod(names).attempted == 1

@@ -43,7 +43,9 @@ def _begins(word: str, known: str) -> bool:
 def _abbreviated(name: str, names: Iterable[str]) -> list[str]:
     """Names of which every given word begins some word."""
     given = words(name)
-    return [n for n in names if given and all(any(_begins(w, k) for k in words(n)) for w in given)]
+    if all(_TELLING.fullmatch(w) for w in given):  # a bare "80GB" or "7.5B" names nothing
+        return []
+    return [n for n in names if all(any(_begins(w, k) for k in words(n)) for w in given)]
 
 
 def _decorated(name: str, aliases: Mapping[str, str]) -> list[str]:
