@@ -4,6 +4,8 @@ A panel asks a model for a result each time a control moves and shows it four wa
 table, and as the picture's description for those who do not see it. A saved notebook keeps the picture and the table.
 """
 
+import html
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -27,14 +29,36 @@ class Control:
     Made by ``slider``, ``log_slider``, ``choice`` and ``toggle``.
     """
 
-    def __init__(self, name: str, label: str, values: Sequence[Any], texts: Sequence[str], default: Any, kind: str):
+    def __init__(
+        self,
+        name: str,
+        label: str,
+        values: Sequence[Any],
+        texts: Sequence[str],
+        default: Any,
+        kind: str,
+        words: Callable[[Any], str] = str,
+    ) -> None:
         if not name.isidentifier():
             raise ValueError(f"name={name!r} must be usable as a keyword of the model")
         if len(values) < 2:
             raise ValueError(f"{name}: give at least two values to choose from, not {list(values)!r}")
         self.name, self.label, self.kind = name, label, kind
-        self.values, self.texts = list(values), list(texts)
+        self.values, self.texts, self._words = list(values), list(texts), words
+        self.include(default)
         self.default = self.nearest(default)
+
+    def include(self, value: Any) -> None:
+        """Give a slider a position exactly at this number, if its range holds it: stories need 175 billion, not 200."""
+        if self.kind in ("slider", "log") and isinstance(value, (int, float, np.number)):
+            number = float(value)
+            if not self.values[0] <= number <= self.values[-1]:
+                raise ValueError(f"{self.name}={number:g} must lie between {self.values[0]:g} and {self.values[-1]:g}")
+            if not np.isclose(np.asarray(self.values, dtype=float), number, rtol=1e-6, atol=0).any():
+                index = int(np.searchsorted(self.values, number))
+                whole = number.is_integer() and all(isinstance(v, int) for v in self.values)
+                self.values.insert(index, int(number) if whole else number)
+                self.texts.insert(index, self._words(number))
 
     def nearest(self, value: Any) -> Any:
         """The value of this control that stands for the one given: the closest number, or the same choice."""
@@ -72,8 +96,13 @@ class Control:
         return bool(value) if self.kind == "toggle" else self.values.index(value)
 
 
-def _texts(values: Sequence[Any], format: Callable[[float], str], unit: str) -> list[str]:
-    return [f"{format(v)} {unit}".strip() for v in values]
+def _sliding(
+    name: str, label: str, values: Sequence[Any], default: float, kind: str, format: Callable[[float], str], unit: str
+) -> Control:
+    def words(value: float) -> str:
+        return f"{format(value)} {unit}".strip()
+
+    return Control(name, label, values, [words(v) for v in values], default, kind, words)
 
 
 def slider(
@@ -109,7 +138,7 @@ def slider(
     count = int(round((high - low) / step + 1e-9))
     whole = all(float(v).is_integer() for v in (low, step))
     values = [(int if whole else float)(round(low + k * step, 12)) for k in range(count + 1)]
-    return Control(name, label, values, _texts(values, format, unit), default, "slider")
+    return _sliding(name, label, values, default, "slider", format, unit)
 
 
 def log_slider(
@@ -138,7 +167,7 @@ def log_slider(
     else:
         raise ValueError(f"{name}: steps={steps!r} is not one of '1-2-5', '2', 'fine'")
     values = [int(v) if v >= 1 and all(float(w).is_integer() for w in values) else v for v in values]
-    return Control(name, label, values, _texts(values, format, unit), default, "log")
+    return _sliding(name, label, values, default, "log", format, unit)
 
 
 def choice(name: str, label: str, options: Mapping[str, Any] | Sequence[Any], default: Any = None) -> Control:
@@ -157,8 +186,6 @@ def toggle(name: str, label: str, default: bool = False) -> Control:
 
 def _caller(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
     """Call with the result, and with those controls that the function asks for by name."""
-    import inspect
-
     parameters = inspect.signature(function).parameters
     wanted = [n for i, n in enumerate(parameters) if i > 0 and n in names]
     return lambda result, values: function(result, **{n: values[n] for n in wanted})
@@ -214,12 +241,18 @@ class Panel:
         for text, values in self.presets.items():
             if strangers := set(values) - set(names):
                 raise ValueError(f"preset {text!r} sets {', '.join(sorted(strangers))}, which is no control here")
+            for control in self.controls:
+                if control.name in values:
+                    control.include(values[control.name])
+                    control.nearest(values[control.name])
         self.title, self.chart, self.compute = title, chart, compute
         self._marks, self._readout = _caller(marks, names), _caller(readout, names)
         self._table = _caller(table, names) if table else None
         self._alt = _caller(alt, names) if alt else None
         self.values: dict[str, Any] = {c.name: c.default for c in self.controls}
-        self.sentence, self.alt, self.rows, self.failed = "", "", [], False
+        self.sentence, self.alt, self.failed = "", "", False
+        self.rows: list[list[Any]] = []
+        self._quiet = False
         self._shown: dict[str, Any] | None = None  # marks on the picture now
         self._ghost: dict[str, Any] | None = None  # marks before the present run of moves
         self._last_move: tuple[float, tuple[str, ...]] = (-np.inf, ())
@@ -248,6 +281,9 @@ class Panel:
         """Every control back to its default."""
         self._last_move = (-np.inf, ())
         self.set(**{c.name: c.default for c in self.controls})
+
+    def __repr__(self) -> str:
+        return self.text
 
     @property
     def text(self) -> str:
@@ -314,7 +350,6 @@ class Panel:
         return self._view
 
     def _make(self) -> widgets.Widget:
-        self._quiet = False
         self._widgets = {control.name: control.widget() for control in self.controls}
         for control in self.controls:
             self._widgets[control.name].value = control.to_widget(self.values[control.name])
@@ -346,7 +381,10 @@ class Panel:
         right.add_class("dcserver-view")
         body = widgets.HBox([left, right])
         body.add_class("dcserver-body")
-        head = widgets.HTML(f'<style>{CSS}</style><div class="dcserver-title">{style.words_to_html(self.title)}</div>')
+        head = widgets.HTML(
+            f'<style>{CSS}</style><div class="dcserver-title">{style.words_to_html(self.title)}</div>'
+            f'<img alt="" src="data:," style="display:none" onerror="{html.escape(NAMES_FOR_SCREEN_READERS)}">'
+        )
         panel = widgets.VBox([head, body])
         panel.add_class("dcserver-panel")
         return panel
@@ -392,6 +430,23 @@ class Panel:
         )
 
 
+# ipywidgets leaves a slider's handle nameless and lets it say its position, not its value. This names both; where scripts
+# in outputs are forbidden, it does nothing, and the label still stands above the slider.
+NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start() {
+    const panel = mark.closest('.dcserver-panel');
+    if (!panel) { if (tries++ < 40) setTimeout(start, 50); return; }
+    const name = () => panel.querySelectorAll('.widget-hslider').forEach(row => {
+      const handle = row.querySelector('.noUi-handle'), label = row.querySelector('.widget-label'),
+        value = row.querySelector('.widget-readout');
+      if (handle && label && value)
+        for (const [key, text] of [['aria-label', label.textContent], ['aria-valuetext', value.textContent]])
+          if (handle.getAttribute(key) !== text) handle.setAttribute(key, text);
+    });
+    name();
+    new MutationObserver(name).observe(panel, {subtree: true, childList: true, characterData: true, attributes: true,
+      attributeFilter: ['aria-valuetext']});
+    })();"""
+
 CSS = """
 .dcserver-panel { max-width: 960px; overflow: visible; padding: 4px 0 8px; color: var(--jp-ui-font-color1, #222);
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
@@ -403,11 +458,13 @@ CSS = """
 .dcserver-panel .dcserver-controls > .widget-inline-hbox { flex-flow: row wrap; height: auto; width: 276px; margin: 0 2px; }
 .dcserver-panel .dcserver-controls > .widget-inline-hbox > .widget-label { width: 100%; text-align: left; height: 22px;
   line-height: 22px; font-size: 13px; color: var(--jp-ui-font-color1, #222); }
-.dcserver-panel .dcserver-controls .widget-checkbox .widget-label { width: auto; }
+.dcserver-panel .dcserver-controls .widget-checkbox, .dcserver-panel .dcserver-controls .widget-checkbox .widget-label-basic {
+  width: 276px; height: auto; }
+.dcserver-panel .dcserver-controls .widget-checkbox .widget-label-basic > span { white-space: normal; line-height: 1.35; font-size: 13px; }
 .dcserver-panel .widget-hslider .slider-container { flex: 1 1 150px; }
 .dcserver-panel .widget-readout { flex: 0 0 88px; text-align: right; font-size: 13px; font-weight: 600; white-space: nowrap;
   overflow: visible; color: var(--jp-ui-font-color1, #222); }
-.dcserver-panel .widget-dropdown > select { flex: 1 1 100%; font-size: 13px; }
+.dcserver-panel .widget-dropdown > select { flex: 1 1 100%; font-size: 13px; height: 28px; }
 .dcserver-panel .noUi-handle:focus-visible, .dcserver-panel select:focus-visible, .dcserver-panel button:focus-visible,
 .dcserver-panel input:focus-visible { outline: 3px solid #56b4e9; outline-offset: 2px; }
 .dcserver-panel .dcserver-buttons { flex-flow: row wrap; gap: 6px; overflow: visible; }

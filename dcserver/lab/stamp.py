@@ -53,15 +53,15 @@ def _blend(pixels: np.ndarray, x: int, y: int, cover: np.ndarray, colour: np.nda
     patch[...] = (patch * (255 - part) + colour * part + 127) // 255
 
 
-def text(pixels: np.ndarray, artist: Text, dpi: float) -> None:
+def text(pixels: np.ndarray, artist: Any, dpi: float) -> None:
     """Stamp a matplotlib text artist on an RGBA buffer: position, alignment, colour, weight, white backing."""
     words = artist.get_text()
     if not words.strip():
         return
-    anchor_x, anchor_y = artist.get_transform().transform(artist.get_position())
+    anchor_x, anchor_y = np.asarray(artist.get_transform().transform(artist.get_position()), float)
     if not (np.isfinite(anchor_x) and np.isfinite(anchor_y)):
         return
-    size = artist.get_fontsize() * dpi / 72
+    size = float(artist.get_fontsize()) * dpi / 72
     bold = artist.get_weight() in ("bold", 700)
     step, capital = 1.22 * size, 0.73 * size
     lines = words.split("\n")
@@ -170,14 +170,14 @@ def _rgb(colour: Any) -> np.ndarray:
     return (255 * np.array(to_rgb(colour)) + 0.5).astype(np.uint16)
 
 
-def rectangle(pixels: np.ndarray, artist: Rectangle, dpi: float) -> None:
+def rectangle(pixels: np.ndarray, artist: Any, dpi: float) -> None:
     """Stamp a matplotlib rectangle."""
     x, y = artist.get_xy()
     corners = artist.get_data_transform().transform([(x, y), (x + artist.get_width(), y + artist.get_height())])
     _boxes(pixels, corners, artist, artist.get_facecolor(), artist.get_edgecolor(), artist.get_linewidth(), dpi)
 
 
-def rectangles(pixels: np.ndarray, artist: PolyCollection, dpi: float) -> None:
+def rectangles(pixels: np.ndarray, artist: Any, dpi: float) -> None:
     """Stamp a collection whose polygons are all upright rectangles, from lower left round to upper left."""
     paths = artist.get_paths()
     if paths:
@@ -186,7 +186,7 @@ def rectangles(pixels: np.ndarray, artist: PolyCollection, dpi: float) -> None:
         _boxes(pixels, corners, artist, face, edge, line, dpi)
 
 
-def image(pixels: np.ndarray, artist: AxesImage) -> None:
+def image(pixels: np.ndarray, artist: Any) -> None:
     """Stamp an image of few cells, each a block of one colour, on the axes that it fills."""
     cells = np.asarray(artist.get_array())
     frame = artist.axes.bbox

@@ -145,13 +145,14 @@ class Chart:
 
     def _set_scales(self, x: Axis | None, y: Axis | None) -> None:
         """Name the axes: x below on the right, y above its axis, where it can be read without turning the head."""
-        for which, axis in (("x", x), ("y", y)):
-            if axis is None:
-                continue
-            getattr(self.axes, f"set_{which}scale")("log" if axis.log else "linear")
-            target = getattr(self.axes, f"{which}axis")
-            target.set_minor_locator(NullLocator())
-            self.axes.grid(True, axis=which, color=style.GRID, linewidth=0.8)
+        if x is not None:
+            self.axes.set_xscale("log" if x.log else "linear")
+            self.axes.xaxis.set_minor_locator(NullLocator())
+            self.axes.xaxis.grid(True, color=style.GRID, linewidth=0.8)
+        if y is not None:
+            self.axes.set_yscale("log" if y.log else "linear")
+            self.axes.yaxis.set_minor_locator(NullLocator())
+            self.axes.yaxis.grid(True, color=style.GRID, linewidth=0.8)
         if x is not None:
             self.axes.set_xlabel(x.label, fontsize=self._points(style.SIZE), color=style.INK, family=style.FONT)
         if y is not None and y.label:

@@ -213,14 +213,16 @@ class Timeline(Rows):
         self._set_rows(list(lanes))
         ends = [block[0] + block[1] for blocks in lanes.values() for block in blocks]
         self._set_range("x", self.x, [ends, [value for _, value in limits]], most=7)
+        low, high = self.axes.get_xlim()
+        scale = self.axes.get_position().width * self.width / (high - low)  # pixels a second
         boxes: dict[str, list[Any]] = {kind: [] for kind in self.key}
         for row, blocks in enumerate(lanes.values()):
             for start, duration, kind, *label in blocks:
                 if kind not in boxes:
                     raise ValueError(f"kind={kind!r} is not one of this timeline's kinds {list(self.key)}")
-                left, right, low, high = start, start + duration, row - 0.36, row + 0.36
-                boxes[kind].append([(left, low), (right, low), (right, high), (left, high)])
-                if label and label[0]:
+                left, right, below, above = start, start + duration, row - 0.36, row + 0.36
+                boxes[kind].append([(left, below), (right, below), (right, above), (left, above)])
+                if label and label[0] and duration * scale > self.long(str(label[0]), bold=True):
                     self._text(start + duration / 2, row, str(label[0]), ha="center", va="center", color="#ffffff",
                                weight="bold", zorder=6)  # fmt: skip
         for index, kind in enumerate(self.key):

@@ -63,6 +63,7 @@ class Curves(Chart):
         super().__init__(title, width, height)
         self.x, self.y = named(x), named(y)
         self._placed: list[tuple[float, float, float, float]] = []
+        self._crowd: list[np.ndarray] = []
 
     def _build(self, figure: Figure) -> Axes:
         self._axes = axes = super()._build(figure)
@@ -77,7 +78,7 @@ class Curves(Chart):
         levels = [m.at for m in limits if m.axis == "y"]
         self._set_range("x", self.x, [c.x for c in curves] + [[p.x] for p in points], zero=False)
         self._set_range("y", self.y, [c.y for c in curves] + [[p.y] for p in points] + [levels])
-        self._placed = []
+        self._placed, self._crowd = [], []
         if ghost:
             for curve in ghost.get("curves", ()):
                 if any(np.array_equal(curve.y, c.y) and np.array_equal(curve.x, c.x) for c in curves):
@@ -90,6 +91,7 @@ class Curves(Chart):
             self._draw_limit(limit)
         for index, curve in enumerate(curves):
             self._draw_curve(index, curve)
+            self._avoid(curve)
         self._name_ends(curves)
         for point in points:
             self._draw_point(point)
@@ -144,6 +146,18 @@ class Curves(Chart):
             marker=style.MARKERS[index % len(style.MARKERS)], markersize=6, markevery=self._spread(x, y, index),
         )  # fmt: skip
 
+    def _avoid(self, curve: Curve) -> None:
+        """Keep the names of points off the line."""
+        x, y = np.broadcast_arrays(np.asarray(curve.x, float), np.asarray(curve.y, float))
+        known = np.isfinite(x) & np.isfinite(y)
+        if known.sum() < 2:
+            return
+        path = self._pixels(x[known], y[known])
+        path = path[np.isfinite(path).all(axis=1)]
+        far = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+        steps = np.linspace(0, far[-1], int(min(far[-1] / 8, 150)) + 2)
+        self._crowd.append(np.column_stack([np.interp(steps, far, path[:, 0]), np.interp(steps, far, path[:, 1])]))
+
     def _spread(self, x: np.ndarray, y: np.ndarray, index: int) -> list[int]:
         # A marker or two on each line tells lines apart without colour; staggered, so that they do not coincide.
         inside = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (y >= self.axes.get_ylim()[0]))
@@ -184,15 +198,17 @@ class Curves(Chart):
                    markerfacecolor="white" if ring else style.INK, markeredgecolor=style.INK, markeredgewidth=1.8,
                    zorder=5)  # fmt: skip
         if point.name and np.isfinite([point.x, point.y]).all():
-            self._name_point(point.name, *self._pixels(point.x, point.y)[0], bold=not ring)
+            self._name_point(point.name, self._pixels(point.x, point.y)[0], bold=not ring)
 
-    def _name_point(self, name: str, x: float, y: float, bold: bool) -> None:
+    def _name_point(self, name: str, at: np.ndarray, bold: bool) -> None:
+        x, y = float(at[0]), float(at[1])
         left, bottom, right, top = self._frame()
         if not (left - 2 <= x <= right + 2 and bottom - 2 <= y <= top + 2):
             return
         wide = self.long(name, bold=bold)
         tall = LINE * (1 + name.count("\n"))
-        options = []
+        crowd = np.concatenate(self._crowd) if self._crowd else np.zeros((0, 2))
+        options: list[tuple[float, int, tuple[float, float, float, float]]] = []
         for dx, dy in (
             (9, 8),
             (-9, 8),
