@@ -91,6 +91,11 @@ def shared_bandwidth(accelerator: Accelerator, c: Constants) -> Any:
     return compute_units(accelerator, c) * clock(accelerator, c) * c["shared_bytes_per_clock"]
 
 
+def power_limit_or_known(accelerator: Accelerator, power_limit: Any) -> Any:
+    """The limit asked for, or the data sheet's; none (infinity) where the catalog has none either."""
+    return _or(accelerator.max_power, np.inf) if power_limit is None else power_limit
+
+
 def by_text(look_up: Callable[[str], float], field: Any) -> Any:
     """A look-up by a text field of one device or of a stack of them."""
     field = np.asarray(field, dtype=object)

@@ -23,6 +23,7 @@ from dcserver.compute.hardware import (
     peak_flops,
     pipeline_share,
     plain,
+    power_limit_or_known,
     require_known,
     stream_share,
 )
@@ -146,7 +147,7 @@ def matmul(accelerator: Accelerator, m: Any, n: Any, k: Any, dtype: str = "bf16"
         Fixed cost of a call: the gap between queued kernels if not given; ``call_latency`` of the constants for a
         call that the host waits for; 0 inside a captured graph.
     power_limit : float or array, W, optional
-        The data sheet's if not given; infinity for none.
+        The data sheet's if not given, none where the catalog has none; infinity for none.
     constants : mapping, optional
         Constants of the family "gemm".
 
@@ -201,7 +202,8 @@ def matmul(accelerator: Accelerator, m: Any, n: Any, k: Any, dtype: str = "bf16"
     moved = reads + np.maximum(result - kept, 0.0)
     # One step of the fixed point: load at boost clock sets the clock, and the clock the time of the arithmetic.
     ratio = energy.sustained_clock(accelerator, np.minimum(flops / (peak * busy), 1.0),
-                                   np.minimum(moved / (sheet * busy), 1.0), power_limit, dtype)  # fmt: skip
+                                   np.minimum(moved / (sheet * busy), 1.0),
+                                   power_limit_or_known(accelerator, power_limit), dtype)  # fmt: skip
     throttled = arithmetic / ratio
     kernel = _overlapped(throttled, read_time, p) + write_time
     time = kernel + launch

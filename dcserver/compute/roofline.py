@@ -17,6 +17,7 @@ from dcserver.compute.hardware import (
     peak_flops,
     pipeline_share,
     plain,
+    power_limit_or_known,
     require_known,
     shared_bandwidth,
 )
@@ -43,7 +44,7 @@ def roofline(accelerator: Accelerator | Cpu, intensity: Any, dtype: str = "bf16"
         False: the data sheet's roof. True: what machines reach; the memory's achievable share, the matrix
         units' own losses, and the clock that the power limit sustains.
     power_limit : float or array, W, optional
-        For ``measured``; the data sheet's if not given.
+        For ``measured``; the data sheet's if not given, none where the catalog has none.
     constants : mapping, optional
         Constants of the family "gemm".
 
@@ -83,7 +84,7 @@ def roofline(accelerator: Accelerator | Cpu, intensity: Any, dtype: str = "bf16"
     traffic = np.divide(cool, intensity, out=np.zeros(cool.shape), where=intensity > 0)
     traffic = np.where(intensity > 0, traffic, memory_bandwidth(accelerator, constants=c))
     ratio = energy.sustained_clock(accelerator, np.nan_to_num(cool / peak), np.nan_to_num(traffic / bandwidth),
-                                   power_limit, dtype)  # fmt: skip
+                                   power_limit_or_known(accelerator, power_limit), dtype)  # fmt: skip
     return plain(np.minimum(share * peak * ratio, feed))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,8 @@ def device(row: Row, dtype: str, matrix: bool = True) -> Accelerator | str:
     if matrix and np.isnan(getattr(found, column(dtype))):
         if np.isnan(peak):
             return f"{name} has no {dtype} peak in the catalog and the row does not state it"
-        found = dataclasses.replace(found, **{column(dtype): peak})
+        known_peak: dict[str, Any] = {column(dtype): peak}
+        found = dataclasses.replace(found, **known_peak)
     known = found.memory_bandwidth
     if not np.isnan(bandwidth) and not abs(bandwidth / known - 1) < 0.02:
         found = dataclasses.replace(found, memory_bandwidth=bandwidth)
