@@ -53,7 +53,8 @@ def significant(value: float, digits: int = 3) -> str:
 def _step(value: float, steps: list[tuple[float, str]], digits: int) -> tuple[float, str]:
     """A value in its largest fitting step, and that step's name: 999.96 MB, which rounds to 1000 MB, reads as 1 GB."""
     for (factor, name), (below, _) in zip(steps[:-1], steps[1:], strict=True):
-        if float(f"{abs(value) / below:.{digits - 1}e}") * below >= factor:
+        # Compared as it is, too: 1 KiB is 1024 B, which three digits would make 1020.
+        if abs(value) >= factor or float(f"{abs(value) / below:.{digits - 1}e}") * below >= factor:
             return math.copysign(max(abs(value) / factor, 1.0), value), name
     factor, name = steps[-1]
     return value / factor, name

@@ -153,3 +153,7 @@ def test_three_digits_are_right_to_half_a_percent(value):
 def test_significant_digits_are_right(value, digits):
     shown = float(units.significant(value, digits).replace(",", ""))
     assert math.isclose(shown, value, rel_tol=0.51 * 10.0 ** (1 - digits))
+
+
+def test_a_whole_binary_unit_is_one_of_it():
+    assert [units.format_bytes(2.0 ** (10 * k), binary=True) for k in (1, 2, 3)] == ["1 KiB", "1 MiB", "1 GiB"]
