@@ -11,9 +11,10 @@ _HOME = {
         ["Axis", "Bars", "Chart", "Curve", "Curves", "Heatmap", "Limit", "Point", "Roofline", "Scatter", "StackedBars",
          "Timeline", "Waterfall", "axis", "log_axis"], "figures"),
     **dict.fromkeys(["Picture", "Table", "show", "table"], "pictures"),
-    **dict.fromkeys(["Panel", "choice", "log_slider", "slider", "toggle"], "controls"),
+    "Panel": "panels",
+    **dict.fromkeys(["choice", "log_slider", "slider", "toggle"], "controls"),
 }  # fmt: skip
-_MODULES = ("bench", "controls", "figures", "lesson", "style")
+_MODULES = ("bench", "controls", "figures", "lesson", "panels", "style")
 __all__ = [*_HOME, *_MODULES]
 
 

@@ -230,6 +230,7 @@ class Curves(Chart):
                 max(0.0, min(box[2], b[2]) - max(box[0], b[0])) * max(0.0, min(box[3], b[3]) - max(box[1], b[1]))
                 for b in self._placed
             )
+            clash += 36 * int(((crowd > (x0, y0)) & (crowd < (box[2], box[3]))).all(axis=1).sum())
             outside = (
                 max(0, left - box[0]) + max(0, box[2] - right - 20) + max(0, bottom - box[1]) + max(0, box[3] - top)
             )
