@@ -1,5 +1,13 @@
 """How accelerators talk: links, collectives, topologies, and what a lossy network costs.
 
+Read in this order: ``links`` (one message over one wire), ``fabrics`` (what joins the ranks), ``ways`` and
+``collectives`` (who sends what to whom), ``topology`` and
+``topologies`` (switches and cables), ``loss`` (when packets drop).
+
+>>> h100 = fabric(450e9, 50e9, reduces_in_node=True)
+>>> all_reduce(1e9, 8, h100).algorithm, all_reduce(1e3, 64, h100).algorithm
+('nvls', 'tree')
+
 Taught in chapter 06.
 """
 
@@ -14,4 +22,35 @@ from dcserver.interconnect.collectives import (
     reduce_scatter,
     seconds,
 )
-from dcserver.interconnect.fabric import Fabric, fabric, with_network_bandwidth
+from dcserver.interconnect.fabrics import Fabric, fabric, with_network_bandwidth
+from dcserver.interconnect.links import (
+    Transfer,
+    both_directions,
+    copy_bandwidth,
+    cores_for_tcp,
+    message_latency,
+    propagation_delay,
+    protocol_efficiency,
+    reach,
+    transfer,
+)
+from dcserver.interconnect.loss import (
+    goodput,
+    infiniband_timeout,
+    packets_in_flight,
+    ring_stretch,
+    simulate_goodput,
+    simulate_ring_stretch,
+    step_stretch,
+    tcp_throughput,
+)
+from dcserver.interconnect.topologies import dragonfly, fat_tree, nvswitch_node, rail_optimized, ring, torus
+from dcserver.interconnect.topology import Topology, cut_bandwidth, effective_bandwidth, graph_diameter
+
+__all__ = ["Collective", "Fabric", "Topology", "Transfer", "all_gather", "all_reduce", "all_to_all", "both_directions",
+           "broadcast", "bus_factor", "copy_bandwidth", "cores_for_tcp", "cut_bandwidth", "dragonfly",
+           "effective_bandwidth", "fabric", "fat_tree", "goodput", "graph_diameter", "infiniband_timeout",
+           "message_latency", "nvswitch_node", "packets_in_flight", "point_to_point", "propagation_delay",
+           "protocol_efficiency", "rail_optimized", "reach", "reduce_scatter", "ring", "ring_stretch", "seconds",
+           "simulate_goodput", "simulate_ring_stretch", "step_stretch", "tcp_throughput", "torus", "transfer",
+           "with_network_bandwidth"]  # fmt: skip

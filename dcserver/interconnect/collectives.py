@@ -12,7 +12,8 @@ Taught in chapter 06.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,8 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.checks import require_choice, require_non_negative, require_whole
-from dcserver.interconnect.fabric import Fabric, as_fabric
+from dcserver.interconnect.arrays import plain
+from dcserver.interconnect.fabrics import Fabric, as_fabric
 from dcserver.interconnect.ways import ALGORITHMS, AUTOMATIC, PROTOCOLS, WAYS, price
 from dcserver.units import format_bytes, format_rate, format_time
 
@@ -54,7 +56,7 @@ class Collective:
     @property
     def algorithm_bandwidth(self) -> Any:
         """Message over time, B/s: what the caller sees. Infinite where nothing has to be sent."""
-        return _plain(_over(self.message_bytes, self.time))
+        return plain(_over(self.message_bytes, self.time))
 
     @property
     def bus_bandwidth(self) -> Any:
@@ -63,13 +65,13 @@ class Collective:
         Only for a ring is this the rate on the wire: with reduction in the switch it may exceed the wire.
         """
         factor = bus_factor(self.kind, self.ranks)
-        return _plain(np.where(np.asarray(factor) > 0, factor * _over(self.message_bytes, self.time, 0.0), 0.0))
+        return plain(np.where(np.asarray(factor) > 0, factor * _over(self.message_bytes, self.time, 0.0), 0.0))
 
     @property
     def regime(self) -> Any:
         """small: mostly launch and latency; large: mostly wire; medium: neither."""
         early, wire = np.asarray(self.launch + self.latency), np.asarray(self.wire)
-        return _plain(np.where(early >= 0.5 * self.time, "small", np.where(wire > 0.5 * self.time, "large", "medium")))
+        return plain(np.where(early >= 0.5 * self.time, "small", np.where(wire > 0.5 * self.time, "large", "medium")))
 
     def __getitem__(self, index: Any) -> Collective:
         parts = {}
@@ -94,11 +96,6 @@ def _over(a: Any, b: Any, otherwise: float = np.inf) -> np.ndarray:
     return np.divide(a, b, out=np.full(a.shape, otherwise), where=b > 0)
 
 
-def _plain(value: Any) -> Any:
-    value = np.asarray(value)
-    return value.item() if value.ndim == 0 else value
-
-
 def bus_factor(kind: str, ranks: Any) -> Any:
     """Bytes that each rank of a ring sends for each byte of the message (the convention of nccl-tests).
 
@@ -109,15 +106,18 @@ def bus_factor(kind: str, ranks: Any) -> Any:
     require_whole(ranks=ranks)
     n = np.asarray(ranks, dtype=float)
     if kind in ("broadcast", "point_to_point"):
-        return _plain(np.where(n > 1, 1.0, 0.0))
-    return _plain((2 if kind == "all_reduce" else 1) * (n - 1) / n)
+        return plain(np.where(n > 1, 1.0, 0.0))
+    return plain((2 if kind == "all_reduce" else 1) * (n - 1) / n)
 
 
-def _inputs(kind: str, message_bytes: Any, ranks: Any, given: Any, algorithm: Any, protocol: str,
-            constants: Mapping[str, float] | None):  # fmt: skip
+def _inputs(kind: str, message_bytes: Any, ranks: Any, given: Any, algorithm: Any, protocol: str, launch: Any,
+            constants: Mapping[str, float] | None
+            ) -> tuple[np.ndarray, np.ndarray, Fabric, tuple[str, ...], tuple[str, ...], Mapping[str, float]]:  # fmt: skip
     """Checked input: sizes, ranks, fabric, names of algorithms and protocols to try, constants."""
     require_non_negative(message_bytes=message_bytes)
     require_whole(ranks=ranks)
+    if launch is not None:
+        require_non_negative(launch=launch)
     f = as_fabric(given)
     names = AUTOMATIC[kind] if isinstance(algorithm, str) and algorithm == "auto" else (
         (algorithm,) if isinstance(algorithm, str) else tuple(algorithm))  # fmt: skip
@@ -137,64 +137,92 @@ def _inputs(kind: str, message_bytes: Any, ranks: Any, given: Any, algorithm: An
 
 def _run(kind: str, message_bytes: Any, ranks: Any, given: Any, algorithm: Any, protocol: str,
          launch: Any, constants: Mapping[str, float] | None) -> Collective:  # fmt: skip
-    size, n, f, names, protocols, k = _inputs(kind, message_bytes, ranks, given, algorithm, protocol, constants)
-    candidates = []
-    for way in WAYS[kind](size, n, f, k):
-        if way.algorithm in names:
-            for p in (q for q in way.protocols if q in protocols):
-                candidates.append((way, p, *price(way, p, f, k)))
-    if not candidates:
-        raise ValueError(f"protocol={protocol!r} is not used by algorithm={algorithm!r}")
-    times = np.stack(np.broadcast_arrays(*[lat + ramp + wire for _, _, lat, ramp, wire in candidates]))
-    best = np.argmin(times, axis=0)
-    shape = best.shape
-    if not np.isfinite(np.take_along_axis(times, best[None], 0)).all():
-        raise ValueError(f"algorithm={algorithm!r} is not available on this fabric for these ranks: "
-                         "nvls and nvls_tree need reduces_in_node and more than two ranks in it, sharp reduces_in_network")  # fmt: skip
+    size, n, f, names, protocols, k = _inputs(kind, message_bytes, ranks, given, algorithm, protocol, launch, constants)
+    ways = [(way, p) for way in WAYS[kind](size, n, f, k) if way.algorithm in names
+            for p in way.protocols if p in protocols]  # fmt: skip
+    prices = [price(way, p, f, k) for way, p in ways]
+    times = np.stack(np.broadcast_arrays(
+        *[np.where(way.available, sum(parts), np.inf) for (way, _), parts in zip(ways, prices, strict=True)]
+    )) if ways else np.full((1, 1), np.inf)  # fmt: skip
+    if not np.isfinite(times.min(axis=0)).all():
+        raise ValueError(_unavailable(algorithm, protocol))
+    best = times.argmin(axis=0)
+    alone = np.broadcast_to(n == 1, best.shape)
 
-    def chosen(values: Sequence[Any]) -> np.ndarray:
-        out = np.zeros(shape, dtype=np.asarray(values[0]).dtype)
+    def chosen(values: list[Any]) -> np.ndarray:
+        out = np.zeros(best.shape)
         for i, value in enumerate(values):
-            np.copyto(out, np.broadcast_to(value, shape), where=best == i)
-        return out
+            np.copyto(out, np.broadcast_to(value, best.shape), where=best == i)
+        return np.where(alone, 0.0, out)
 
-    latency, ramp, wire = (chosen([np.where(np.isfinite(c[i]), c[i], 0.0) for c in candidates]) for i in (2, 3, 4))
-    network_traffic = chosen([np.asarray(c[0].network_traffic, dtype=float) for c in candidates])
-    node_traffic = chosen([np.asarray(c[0].node_traffic, dtype=float) for c in candidates])
-    start = k["launch_overhead"] if launch is None else launch
-    alone = np.broadcast_to(n == 1, shape)
-    start = np.where(alone, 0.0, start)
-    latency, ramp, wire = (np.where(alone, 0.0, x) for x in (latency, ramp, wire))
-    node_wire = chosen([np.asarray(c[0].node_traffic / c[0].node_rate) for c in candidates])
-    network_wire = chosen([_over(c[0].network_traffic, np.where(np.isnan(c[0].network_rate), np.inf, c[0].network_rate))
-                           for c in candidates])  # fmt: skip
-    limit = np.where(alone, "nothing to send", np.where(
-        start + latency >= wire, "latency", np.where(network_wire > node_wire, "wire between nodes", "wire in the node")))
-    # fmt: skip
-    labels = [np.array([c[i] if i else c[0].algorithm for c in candidates])[best] for i in (0, 1)]
-    return Collective(
-        kind, message_bytes, ranks, *(_plain(x) for x in (start + latency + ramp + wire, start, latency, ramp, wire)),
-        _plain(np.where(alone, "none", labels[0])), _plain(np.where(alone, "none", labels[1])),
-        _plain(np.where(alone, 0.0, node_traffic)), _plain(np.where(alone, 0.0, network_traffic)), _plain(limit))  # fmt: skip
+    latency, ramp, wire = (chosen([parts[i] for parts in prices]) for i in range(3))
+    node_traffic = chosen([way.node_traffic for way, _ in ways])
+    network_traffic = chosen([way.network_traffic for way, _ in ways])
+    start = np.where(alone, 0.0, k["launch_overhead"] if launch is None else launch)
+    node_wire = chosen([way.node_traffic / way.node_rate for way, _ in ways])
+    network_wire = chosen([way.network_traffic / np.where(np.isnan(way.network_rate), np.inf, way.network_rate)
+                           for way, _ in ways])  # fmt: skip
+    slower = np.where(network_wire > node_wire, "wire between nodes", "wire in the node")
+    limit = np.where(alone, "nothing to send", np.where(start + latency >= wire, "latency", slower))
+    label = [np.where(alone, "none", np.array(words)[best])
+             for words in ([w.algorithm for w, _ in ways], [p for _, p in ways])]  # fmt: skip
+    return Collective(kind, message_bytes, ranks, *map(plain, (start + latency + ramp + wire, start, latency, ramp, wire,
+                      *label, node_traffic, network_traffic, limit)))  # fmt: skip
+
+
+def _unavailable(algorithm: Any, protocol: str) -> str:
+    return (f"algorithm={algorithm!r} with protocol={protocol!r} is not available on this fabric for these ranks: nvls "
+            "and nvls_tree need reduces_in_node, three ranks or more in a node and protocol Simple; nvls works inside "
+            "one node, nvls_tree between nodes; sharp needs reduces_in_network")  # fmt: skip
+
+
+_BLOCK = 1 << 14  # points at a time: what they need then stays in the processor's cache
 
 
 def seconds(kind: str, message_bytes: Any, ranks: Any, fabric: Any, *, algorithm: Any = "auto", protocol: str = "auto",
             launch: Any = None, constants: Mapping[str, float] | None = None) -> Any:  # fmt: skip
     """Seconds of a collective, and nothing else: the fast path for millions of plans.
 
-    Parameters and equation as for the function of that name (``seconds("all_reduce", ...)`` is ``all_reduce(...).time``).
+    Parameters, errors and equation are those of the function named by ``kind``: ``seconds("all_reduce", ...)`` is
+    ``all_reduce(...).time``. Taught in chapter 06.
     """
     require_choice(ALGORITHMS, kind=kind)
-    size, n, f, names, protocols, k = _inputs(kind, message_bytes, ranks, fabric, algorithm, protocol, constants)
+    size, n, f, names, protocols, k = _inputs(
+        kind, message_bytes, ranks, fabric, algorithm, protocol, launch, constants
+    )
+    start = np.asarray(k["launch_overhead"] if launch is None else launch, dtype=float)
+    fields = {x.name: np.asarray(getattr(f, x.name)) for x in dataclasses.fields(f)}
+    shape = np.broadcast_shapes(size.shape, n.shape, start.shape, *(v.shape for v in fields.values()))
+    count = int(np.prod(shape))
+    if count <= _BLOCK:
+        return plain(_fastest(kind, size, n, f, names, protocols, k, start, algorithm, protocol))
+
+    def flat(value: np.ndarray) -> np.ndarray:
+        return value if value.ndim == 0 else np.broadcast_to(value, shape).ravel()
+
+    size, n, start = flat(size), flat(n), flat(start)
+    fields = {name: flat(value) for name, value in fields.items()}
+    out = np.empty(count)
+    for first in range(0, count, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        part = dataclasses.replace(f, **{name: v[block] for name, v in fields.items() if v.ndim})
+        arrays = (v[block] if v.ndim else v for v in (size, n, start))
+        s, r, b = arrays
+        out[block] = _fastest(kind, s, r, part, names, protocols, k, b, algorithm, protocol)
+    return out.reshape(shape)
+
+
+def _fastest(kind: str, size: np.ndarray, n: np.ndarray, f: Fabric, names: Any, protocols: Any, k: Mapping[str, float],
+             start: np.ndarray, algorithm: Any, protocol: str) -> np.ndarray:  # fmt: skip
     best: Any = np.inf
     for way in WAYS[kind](size, n, f, k):
         if way.algorithm in names and np.any(way.available):
             for p in (q for q in way.protocols if q in protocols):
-                latency, ramp, wire = price(way, p, f, k)
-                best = np.minimum(best, latency + ramp + wire)
+                total = sum(price(way, p, f, k))
+                best = np.minimum(best, total if np.all(way.available) else np.where(way.available, total, np.inf))
     if not np.isfinite(best).all():
-        raise ValueError(f"algorithm={algorithm!r} with protocol={protocol!r} is not available on this fabric")
-    return _plain(np.where(n == 1, 0.0, best + (k["launch_overhead"] if launch is None else launch)))
+        raise ValueError(_unavailable(algorithm, protocol))
+    return np.where(n == 1, 0.0, best + start)
 
 
 def all_reduce(message_bytes: Any, ranks: Any, fabric: Any, *, algorithm: Any = "auto", protocol: str = "auto",

@@ -18,7 +18,8 @@ import numpy as np
 from dcserver import catalog
 from dcserver.catalog import Link
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive
-from dcserver.interconnect.fabric import _network_kind
+from dcserver.interconnect.arrays import plain
+from dcserver.interconnect.fabrics import network_kind
 from dcserver.interconnect.ways import ramp as pipeline_ramp
 from dcserver.units import format_bytes, format_rate, format_time
 
@@ -53,7 +54,7 @@ class Transfer:
     def bandwidth(self) -> Any:
         """Message over time, B/s."""
         size, time = np.broadcast_arrays(np.asarray(self.message_bytes, dtype=float), self.time)
-        return _plain(np.divide(size, time, out=np.zeros(size.shape), where=time > 0))
+        return plain(np.divide(size, time, out=np.zeros(size.shape), where=time > 0))
 
     def __str__(self) -> str:
         if np.ndim(self.time):
@@ -62,11 +63,6 @@ class Transfer:
         lines = [f"{format_bytes(self.message_bytes)} in {format_time(self.time)}, {format_rate(self.bandwidth)}"]
         lines += [f"  {name:8} {format_time(value)}" for name, value in self.breakdown.items()]
         return "\n".join([*lines, f"  limit: {self.limit}"])
-
-
-def _plain(value: Any) -> Any:
-    value = np.asarray(value)
-    return value.item() if value.ndim == 0 else value
 
 
 def _constants(constants: Mapping[str, float] | None) -> Mapping[str, float]:
@@ -111,7 +107,7 @@ def protocol_efficiency(protocol: str, payload_bytes: Any = None) -> Any:
     require_choice(OVERHEAD_BYTES, protocol=protocol)
     payload = PAYLOAD_BYTES[protocol] if payload_bytes is None else payload_bytes
     require_positive(payload_bytes=payload)
-    return _plain(np.asarray(payload, dtype=float) / (np.asarray(payload, dtype=float) + OVERHEAD_BYTES[protocol]))
+    return plain(np.asarray(payload, dtype=float) / (np.asarray(payload, dtype=float) + OVERHEAD_BYTES[protocol]))
 
 
 def copy_bandwidth(link: Link | Any, *, both_ways: Any = False, memory_bandwidth: Any = np.inf, efficiency: Any = None,
@@ -147,7 +143,7 @@ def copy_bandwidth(link: Link | Any, *, both_ways: Any = False, memory_bandwidth
     require_positive(bandwidth=rate, memory_bandwidth=np.where(np.isposinf(memory), 1.0, memory))
     share = _constants(constants)["copy_efficiency"] if efficiency is None else efficiency
     require_between(0, 1, efficiency=share)
-    return _plain(np.minimum(rate, np.where(both_ways, memory / 2, memory)) * share)
+    return plain(np.minimum(rate, np.where(both_ways, memory / 2, memory)) * share)
 
 
 def hop_latency(link: Link, constants: Mapping[str, float] | None = None) -> Any:
@@ -158,10 +154,10 @@ def hop_latency(link: Link, constants: Mapping[str, float] | None = None) -> Any
     families = np.broadcast_to(np.asarray(link.family, dtype=object), names.shape)
     inside = {"nvlink", "nvlink-c2c", "infinity fabric", "pcie", "cxl", "ici", "ub", "ualink", "neuronlink"}
     default = np.array([
-        k["hop_latency_simple"] if str(f).lower() in inside else k[f"network_latency_{_network_kind(str(f), str(n))}"]
+        k["hop_latency_simple"] if str(f).lower() in inside else k[f"network_latency_{network_kind(str(f), str(n))}"]
         for f, n in zip(families.ravel(), names.ravel(), strict=True)
     ]).reshape(names.shape)  # fmt: skip
-    return _plain(np.where(np.isnan(own), default, own))
+    return plain(np.where(np.isnan(own), default, own))
 
 
 def transfer(message_bytes: Any, link: Link | Any, *, latency: Any = None, both_ways: Any = False,
@@ -212,8 +208,8 @@ def transfer(message_bytes: Any, link: Link | Any, *, latency: Any = None, both_
     wire = np.asarray(message_bytes, dtype=float) / rate
     start, wire = np.broadcast_arrays(np.asarray(latency, dtype=float), wire)
     ramp = pipeline_ramp(start, wire, k)
-    return Transfer(message_bytes, *(_plain(x) for x in (start + ramp + wire, start, ramp, wire)),
-                    limit=_plain(np.where(start >= wire, "latency", "wire")))  # fmt: skip
+    limit = np.where(start >= wire, "latency", "wire")
+    return Transfer(message_bytes, *map(plain, (start + ramp + wire, start, ramp, wire, limit)))
 
 
 def propagation_delay(distance: Any) -> Any:
@@ -223,7 +219,7 @@ def propagation_delay(distance: Any) -> Any:
     4.9
     """
     require_non_negative(distance=distance)
-    return _plain(np.asarray(distance, dtype=float) / LIGHT_IN_FIBRE)
+    return plain(np.asarray(distance, dtype=float) / LIGHT_IN_FIBRE)
 
 
 def reach(round_trip: Any) -> Any:
@@ -237,7 +233,7 @@ def reach(round_trip: Any) -> Any:
     Taught in chapter 06.
     """
     require_non_negative(round_trip=round_trip)
-    return _plain(np.asarray(round_trip, dtype=float) / 2 * LIGHT_IN_FIBRE)
+    return plain(np.asarray(round_trip, dtype=float) / 2 * LIGHT_IN_FIBRE)
 
 
 def message_latency(stack: str = "rdma", *, switch_hops: Any = 1, distance: Any = 0.0, network: str = "infiniband",
@@ -276,7 +272,7 @@ def message_latency(stack: str = "rdma", *, switch_hops: Any = 1, distance: Any 
     require_non_negative(switch_hops=switch_hops, distance=distance)
     k = _constants(constants)
     hops = np.asarray(switch_hops, dtype=float) * k[f"switch_hop_{network}"]
-    return _plain(k[f"stack_latency_{stack}"] + hops + propagation_delay(distance))
+    return plain(k[f"stack_latency_{stack}"] + hops + propagation_delay(distance))
 
 
 def cores_for_tcp(bandwidth: Any, rate_per_core: Any = 42e9 / 8) -> Any:
@@ -305,4 +301,4 @@ def cores_for_tcp(bandwidth: Any, rate_per_core: Any = 42e9 / 8) -> Any:
     Taught in chapter 06.
     """
     require_positive(bandwidth=bandwidth, rate_per_core=rate_per_core)
-    return _plain(np.asarray(bandwidth, dtype=float) / np.asarray(rate_per_core, dtype=float))
+    return plain(np.asarray(bandwidth, dtype=float) / np.asarray(rate_per_core, dtype=float))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dcserver.interconnect.fabric import Fabric
+from dcserver.interconnect.fabrics import Fabric
 
 PROTOCOLS = ("LL", "LL128", "Simple")
 # What the library tries by itself, and what can be asked for by name besides.
@@ -119,19 +119,20 @@ WAYS: dict[str, Callable[..., Iterator[Way]]] = {"all_reduce": _all_reduce, "red
 
 
 def price(way: Way, protocol: str, f: Fabric, k: Mapping[str, float]) -> tuple[Any, Any, Any]:
-    """Latency, ramp and wire seconds of one way with one protocol (infinite latency where not available)."""
+    """Latency, ramp and wire seconds of one way with one protocol, where it is available."""
     share = {"LL": k["ll_bandwidth"], "LL128": k["ll128_bandwidth"], "Simple": 1.0}[protocol]
     node_hop = k[f"hop_latency_{protocol.lower()}"]
     # LL128 and Simple hand over larger pieces between nodes than LL; LL128's lie between, nearer to LL's.
-    network_hop = f.network_latency(k) + {"LL": 0.0, "LL128": 0.2, "Simple": 1.0}[protocol] * k["network_latency_simple"]
-    latency = way.switch_latency + way.node_hops * node_hop + np.where(
-        np.asarray(way.network_hops) > 0, way.network_hops * network_hop, 0.0)  # fmt: skip
-    latency = np.where(way.available, latency, np.inf)
+    network_hop = (
+        f.network_latency(k) + {"LL": 0.0, "LL128": 0.2, "Simple": 1.0}[protocol] * k["network_latency_simple"]
+    )
+    latency = way.switch_latency + way.node_hops * node_hop + way.network_hops * network_hop
     node_wire = way.node_traffic / (way.node_rate * share)
-    network_wire = np.where(np.asarray(way.network_traffic) > 0, way.network_traffic, 0.0) / (
-        np.where(np.isnan(np.asarray(way.network_rate, dtype=float)), np.inf, way.network_rate) * share)  # fmt: skip
+    # Without a network nothing crosses it, whatever its rate.
+    rate = np.where(np.isnan(way.network_rate), np.inf, way.network_rate)
+    network_wire = way.network_traffic / (rate * share)
     wire = node_wire + network_wire if way.in_turn else np.maximum(node_wire, network_wire)
-    return latency, ramp(np.where(np.isfinite(latency), latency, 0.0), wire, k), wire
+    return latency, ramp(latency, wire, k), wire
 
 
 def ramp(latency: Any, wire: Any, constants: Mapping[str, float]) -> Any:
@@ -142,5 +143,5 @@ def ramp(latency: Any, wire: Any, constants: Mapping[str, float]) -> Any:
     ``ramp_end`` times the latency the term stays what it is.
     """
     end = constants["ramp_end"] * np.asarray(latency)
-    both = latency * wire * end
-    return 2 * constants["ramp"] * np.sqrt(np.divide(both, end + wire, out=np.zeros_like(both), where=end + wire > 0))
+    shorter = wire * end / (end + wire + 1e-300)  # the added hair keeps nothing over nothing at nothing
+    return 2 * constants["ramp"] * np.sqrt(latency * shorter)

@@ -17,7 +17,7 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.interconnect import Fabric, bus_factor, seconds
-from dcserver.interconnect.fabric import nvlink_generation
+from dcserver.interconnect.fabrics import network_kind, nvlink_generation
 from dcserver.interconnect.links import copy_bandwidth
 from dcserver.units import GB, MiB
 from dcserver.validation.score import Comparison, Constants, Row, find_accelerator, number
@@ -137,12 +137,7 @@ def _network(row: Row, per_node: float) -> dict[str, Any]:
         raise _NotCovered("hardware not stated: no bandwidth of the network between the nodes")
     if not (0 < bandwidth < float("inf")):
         raise _NotCovered("nic_bandwidth_per_gpu_Bps is not a number above 0")
-    if "efa" in lower:
-        kind = "efa_v1" if re.search(r"efa v?1\b", lower) else "efa"
-    elif "tcp" in lower:
-        kind = "tcp"
-    else:
-        kind = "ethernet" if re.search(r"roce|ethernet", lower) else "infiniband"
+    kind = network_kind(text)
     return {"network_bandwidth": bandwidth, "network": kind}
 
 
@@ -153,7 +148,9 @@ def _algorithm(row: Row) -> tuple[str, str]:
     if "," not in text:
         found = re.search(r"\b(ll128|ll|simple)\b", text)
         protocol = {"ll": "LL", "ll128": "LL128", "simple": "Simple"}[found[1]] if found else "auto"
-    named = re.findall(r"nvlstree|nvls_tree|nvls|sharp|collnet|ring|tree|hierarchical", text.replace("nccl_nvls_enable=0", ""))
+    named = re.findall(
+        r"nvlstree|nvls_tree|nvls|sharp|collnet|ring|tree|hierarchical", text.replace("nccl_nvls_enable=0", "")
+    )
     if len(named) != 1:
         return "auto", protocol
     return {"nvlstree": "nvls_tree", "collnet": "sharp"}.get(named[0], named[0]), protocol
@@ -179,10 +176,10 @@ def _read(index: int, row: Row) -> _Job:
     if not (1 <= nodes <= ranks and nodes == int(nodes)):
         raise _NotCovered("n_nodes is not a whole number between 1 and the ranks")
     fields: dict[str, Any] = _node(row, ranks) if ranks > nodes else {"bandwidth": 1.0}
-    fields["ranks_per_node"] = math.ceil(ranks / nodes)
+    here = math.ceil(ranks / nodes)
+    fields["ranks_per_node"] = max(_whole(row, "gpus_per_node", here), here) if nodes == 1 else here
     if nodes > 1:
-        per_node = number(row, "gpus_per_node")
-        fields |= _network(row, per_node if per_node > 0 else ranks / nodes)
+        fields |= _network(row, _whole(row, "gpus_per_node", here))
     algorithm, protocol = _algorithm(row)
     fields["reduces_in_network"] = algorithm == "sharp"
     if kind != "all_reduce":
@@ -206,6 +203,11 @@ def _read(index: int, row: Row) -> _Job:
     host = "torch" in tool or "all_reduce_bench" in tool or bool(one_process and int(one_process[1]) > 1)
     return _Job(index, group, kind, quantity, measured, size=size, ranks=ranks, algorithm=algorithm, protocol=protocol,
                 host=host, **fields)  # fmt: skip
+
+
+def _whole(row: Row, column: str, otherwise: int) -> int:
+    value = number(row, column)
+    return int(value) if value >= 1 and value == value // 1 and value < 1e6 else otherwise
 
 
 def _ranks(row: Row) -> float:
@@ -272,5 +274,14 @@ def compare(rows: Sequence[Row]) -> Comparison:
         families=[j.family for j in jobs])  # fmt: skip
 
 
-_FABRIC = ("bandwidth", "ranks_per_node", "network_bandwidth", "network", "peers", "nvlink", "reduces_in_node", "reduces_in_network")
+_FABRIC = (
+    "bandwidth",
+    "ranks_per_node",
+    "network_bandwidth",
+    "network",
+    "peers",
+    "nvlink",
+    "reduces_in_node",
+    "reduces_in_network",
+)
 _COLUMNS = (*_FABRIC, "size", "ranks", "host", "directions", "both_ways", "memory_bandwidth", "rdma")

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from dcserver import catalog
 from dcserver.catalog import Accelerator, Link, Server
 from dcserver.checks import require_choice, require_positive, require_whole
 
@@ -83,7 +82,9 @@ class Fabric:
         """
         peers = np.asarray(self.peers, dtype=float)
         mesh = ~np.isnan(peers)
-        share = np.where(mesh, np.clip(ranks_in_node - 1, 1, peers) / np.where(mesh, peers, 1), 1.0)
+        # A node smaller than the peers that a chip can have joins its few with several wires each.
+        wired = np.where(mesh, np.clip(peers, 1, np.maximum(np.asarray(self.ranks_per_node) - 1, 1)), 1.0)
+        share = np.where(mesh, np.clip(ranks_in_node - 1, 1, wired) / wired, 1.0)
         # Three wires or fewer carry rings without loss; xGMI's seven do not.
         efficiency = np.where(peers > 3, constants["mesh_efficiency"], constants["ring_efficiency"])
         return self.sustained(constants) * share * efficiency
@@ -112,6 +113,7 @@ def fabric(scale_up: Server | Link | Accelerator | float, network: Link | float 
     ValueError
         If the bandwidth inside the node is not known.
 
+    >>> from dcserver import catalog
     >>> fabric(catalog.link("NVLink 4"), catalog.link("InfiniBand NDR x4")).network_bandwidth
     50000000000.0
 
@@ -119,10 +121,14 @@ def fabric(scale_up: Server | Link | Accelerator | float, network: Link | float 
     """
     fields: dict[str, Any] = {}
     if isinstance(scale_up, Server):
+        if not np.all(np.asarray(scale_up.accelerators) >= 1):
+            raise ValueError(f"server {scale_up.name!r} has no accelerators to join")
         fields["ranks_per_node"] = scale_up.accelerators
         if scale_up.scale_out_link is not None:
             fields["network_bandwidth"] = scale_up.scale_out_bandwidth / scale_up.accelerators
-            fields["network"] = _each(_network_kind, scale_up.scale_out_link.family, scale_up.scale_out_link.name)
+            fields["network"] = _each(
+                network_kind, scale_up.scale_out_link.family, scale_up.scale_out_link.name, scale_up.name
+            )
         inner = scale_up.scale_up_link if scale_up.scale_up_link is not None else scale_up.accelerator
         if inner is None:
             raise ValueError(f"server {scale_up.name!r} has neither scale-up link nor accelerator")
@@ -133,7 +139,7 @@ def fabric(scale_up: Server | Link | Accelerator | float, network: Link | float 
         fields["bandwidth"] = scale_up
     if isinstance(network, Link):
         fields["network_bandwidth"] = network.bandwidth
-        fields["network"] = _each(_network_kind, network.family, network.name)
+        fields["network"] = _each(network_kind, network.family, network.name)
     elif network is not None:
         require_positive(network_bandwidth=network)
         fields["network_bandwidth"] = network
@@ -187,10 +193,11 @@ def _direct_peers(described: str) -> float:
     return 7.0 if re.search(r"xgmi|infinity fabric", described.lower()) else float("nan")
 
 
-def _network_kind(*described: str) -> str:
+def network_kind(*described: str) -> str:
+    """The kind of network (one of ``NETWORKS``) that words describe; InfiniBand where they do not say."""
     text = " ".join(described).lower()
-    if "efa" in text:
-        return "efa_v1" if re.search(r"efa v?1\b", text) else "efa"
+    if "efa" in text or "elastic fabric" in text:
+        return "efa_v1" if re.search(r"efa v?1\b|p4d", text) else "efa"
     if "tcp" in text:
         return "tcp"
     if "roce" in text or "ethernet" in text or "spectrum" in text:
