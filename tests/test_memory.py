@@ -427,7 +427,15 @@ class TestConvNets:
 
 class TestTiers:
     LADDER = [
-        catalog.tier(n) for n in ("DDR5", "CXL", "Optane persistent", "Optane SSD", "NVMe SSD, PCIe 4", "network")
+        catalog.tier(n)
+        for n in (
+            "DDR5",
+            "CXL",
+            "Optane persistent memory, 6 modules",
+            "Optane SSD",
+            "NVMe SSD, PCIe 4.0 x4",
+            "network",
+        )
     ]
 
     def test_each_step_down_the_ladder_takes_longer_to_answer(self):
@@ -436,7 +444,7 @@ class TestTiers:
 
     def test_optane_is_not_5_microseconds_nor_a_tenth_of_an_ssd(self):
         # Claims D2-23 and D2-24: 305 ns, and hundreds of times less than flash.
-        optane, flash = catalog.tier("Optane persistent"), catalog.tier("NVMe SSD, PCIe 4")
+        optane, flash = catalog.tier("Optane persistent memory, 6 modules"), catalog.tier("NVMe SSD, PCIe 4.0 x4")
         assert optane.latency < 0.1 * 5e-6
         assert flash.latency / optane.latency > 100
 
@@ -451,13 +459,33 @@ class TestTiers:
         assert (H100.memory_bytes, H100.memory_bandwidth) == (80 * GB, 3.35 * TB)
 
     def test_one_page_at_a_time_pays_latency_and_a_deep_queue_pays_bandwidth(self):
-        flash = catalog.tier("NVMe SSD, PCIe 3")
+        flash = catalog.tier("NVMe SSD, PCIe 3.0 x4")
         one = memory.transfer_time(flash, 1 * GB, chunk_bytes=4096)
         assert one == pytest.approx(np.ceil(1e9 / 4096) * (92e-6 + 4096 / 3.5e9))
         deep = memory.transfer_time(flash, 1 * GB, chunk_bytes=4096, in_flight=256)
-        assert deep == pytest.approx(1e9 / 3.5e9 + 92e-6)
+        assert deep == pytest.approx(np.ceil(1e9 / 4096) * 4096 / 3.5e9 + 92e-6)
         # Micron's data sheet: 840,000 reads of 4 KiB a second.
         assert memory.throughput(flash, 4096, in_flight=256) / 4096 == pytest.approx(840_000, rel=0.02)
+
+    def test_scattered_small_reads_move_whole_pages(self):
+        # 64 bytes of each page of 4 KiB: one request each, and 64 times the bytes.
+        flash = catalog.tier("NVMe SSD, PCIe 3.0 x4")
+        scattered = memory.transfer_time(flash, 64 * 1000, chunk_bytes=64)
+        assert scattered == pytest.approx(1000 * memory.transfer_time(flash, 64))
+        crowded = memory.transfer_time(flash, 64 * 1e6, chunk_bytes=64, in_flight=4096)
+        assert crowded == pytest.approx(1e6 * 4096 / 3.5e9 + 92e-6)
+
+    @given(st.sampled_from(LADDER), st.floats(1, 1e9), st.integers(1, 4096))
+    @settings(max_examples=60, deadline=None)
+    def test_many_transfers_take_what_the_steady_rate_says(self, tier, chunk, in_flight):
+        n = chunk * in_flight * 1e4
+        rate = n / memory.transfer_time(tier, n, chunk, in_flight)
+        assert rate == pytest.approx(memory.throughput(tier, chunk, in_flight), rel=2e-3)
+
+    @given(st.sampled_from(LADDER), st.floats(64, 1e9))
+    @settings(max_examples=60, deadline=None)
+    def test_a_request_larger_than_the_whole_is_the_whole(self, tier, n):
+        assert memory.transfer_time(tier, n, 10 * n) == memory.transfer_time(tier, n)
 
     @given(st.sampled_from(LADDER), st.floats(64, 1e9), st.integers(1, 4096))
     @settings(max_examples=60, deadline=None)
@@ -481,7 +509,7 @@ class TestTiers:
         assert moved.at_host == pytest.approx(7e9 * 28 / 3.072e11)
         assert moved.total == pytest.approx(moved.to_host + moved.at_host + moved.to_card)
         assert memory.offload_optimizer(7e9, 31.5e9, ddr, hidden=10).exposed == 0
-        assert memory.offload_optimizer(7e9, 31.5e9, catalog.tier("NVMe SSD, PCIe 4")).limit == "at_host"
+        assert memory.offload_optimizer(7e9, 31.5e9, catalog.tier("NVMe SSD, PCIe 4.0 x4")).limit == "at_host"
         shared = memory.offload_optimizer(7e9, 31.5e9, ddr, sharers=np.array([1, 8]))
         assert shared.at_host[1] == pytest.approx(8 * shared.at_host[0])
 

@@ -32,7 +32,7 @@ def transfer_time(tier: catalog.MemoryTier, n_bytes: Any, chunk_bytes: Any = Non
     n_bytes : float or array
         Bytes in all [B].
     chunk_bytes : float or array, optional
-        Bytes of one request [B]; the tier's smallest access at least. Default: all in one.
+        Bytes of one request [B]; a smaller one than the tier's smallest access moves that much. Default: all in one.
     in_flight : float or array
         Requests under way at once [1].
     direction : str
@@ -42,8 +42,8 @@ def transfer_time(tier: catalog.MemoryTier, n_bytes: Any, chunk_bytes: Any = Non
     -------
     float or array
         max(latency + n / bandwidth, requests / in_flight x (latency + chunk / bandwidth)) [s]: small chunks one by
-        one pay the latency each time; large or many at once pay for the bytes. Assumes latency does not grow
-        with load. Taught in chapter 04.
+        one pay the latency each time; large or many at once pay for the bytes. Assumes that latency does not grow
+        with load, and that nothing of what came with a smaller access is kept. Taught in chapter 04.
     """
     bandwidth = _bandwidth(tier, direction)
     require_non_negative(n_bytes=n_bytes)
@@ -51,10 +51,12 @@ def transfer_time(tier: catalog.MemoryTier, n_bytes: Any, chunk_bytes: Any = Non
     if chunk_bytes is not None:
         require_positive(chunk_bytes=chunk_bytes)
     n = np.asarray(n_bytes, dtype=float)
-    chunk = np.maximum(n if chunk_bytes is None else chunk_bytes, tier.access_bytes)
-    requests = np.ceil(n / chunk)
-    queued = requests / np.minimum(in_flight, np.maximum(requests, 1)) * (tier.latency + chunk / bandwidth)
-    found = np.where(n > 0, np.maximum(tier.latency + n / bandwidth, queued), 0.0)
+    chunk = np.minimum(n, n if chunk_bytes is None else chunk_bytes)
+    requests = np.ceil(n / np.where(n > 0, chunk, 1.0))
+    moved = np.maximum(chunk, tier.access_bytes)
+    streamed = tier.latency + np.maximum(n, requests * tier.access_bytes) / bandwidth
+    queued = requests / np.minimum(in_flight, np.maximum(requests, 1)) * (tier.latency + moved / bandwidth)
+    found = np.where(n > 0, np.maximum(streamed, queued), 0.0)
     return found if np.ndim(found) else float(found)
 
 
