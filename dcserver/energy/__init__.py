@@ -1,6 +1,8 @@
 """Where the watts go: accelerator, server, building, grid. Taught in chapter 10."""
 
 from dcserver.energy.caps import Capped, Optimum, best_cap, power_cap
+from dcserver.energy.carbon import JobEnergy, embodied_carbon, energy_of
+from dcserver.energy.cooling import Facility, facility, yearly_facility
 from dcserver.energy.power import (
     Power,
     byte_energy,
@@ -17,6 +19,8 @@ from dcserver.energy.server import COOLING, ServerPower, fan_power, server_power
 __all__ = [
     "COOLING",
     "Capped",
+    "Facility",
+    "JobEnergy",
     "Optimum",
     "Power",
     "ServerPower",
@@ -24,6 +28,9 @@ __all__ = [
     "byte_energy",
     "clock_for",
     "dynamic_scale",
+    "embodied_carbon",
+    "energy_of",
+    "facility",
     "fan_power",
     "flop_energy",
     "operating_point",
@@ -33,4 +40,5 @@ __all__ = [
     "server_power",
     "supply_efficiency",
     "sustained_clock",
+    "yearly_facility",
 ]

@@ -161,8 +161,7 @@ def best_cap(accelerator: Accelerator, mean_power: Any, reference_limit: Any = N
     reference = power_limit_of(accelerator, constants) if reference_limit is None else reference_limit
     share = _constants(constants)["compute_bound_other"] if compute_bound is None else compute_bound
     reference, mean, share, other = (
-        np.asarray(a, dtype=float)[..., None]
-        for a in np.broadcast_arrays(reference, mean_power, share, other_power)
+        np.asarray(a, dtype=float)[..., None] for a in np.broadcast_arrays(reference, mean_power, share, other_power)
     )
     caps = reference * np.linspace(0.2, 1, points)
     device = accelerator if np.ndim(accelerator.max_power) == 0 else accelerator[..., None]

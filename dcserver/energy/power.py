@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
-from dcserver.catalog import DTYPES, Accelerator
+from dcserver.catalog import DTYPES, Accelerator, dtype_bytes
 from dcserver.checks import require_between, require_choice, require_positive
 from dcserver.units import format_percent, format_power
 
@@ -50,6 +50,10 @@ class Power:
         return "\n".join(lines)
 
 
+def _plain(value: Any) -> Any:
+    return value if np.ndim(value) else float(value)
+
+
 def _per_device(function: Any, *fields: Any) -> Any:
     """A look-up by text, for one device or an array of them."""
     fields = np.broadcast_arrays(*[np.asarray(f, dtype=object) for f in fields])
@@ -60,12 +64,19 @@ def _per_device(function: Any, *fields: Any) -> Any:
     return np.array([values[cell] for cell in cells]).reshape(fields[0].shape)
 
 
-def _matrix_peak(accelerator: Accelerator) -> Any:
-    """Peak of the 16-bit matrix units (FP16 or BF16, else INT8 halved, else FP32), FLOP/s."""
+def _half_peak(accelerator: Accelerator) -> Any:
+    """Peak in 16 bits (FP16 or BF16; else half of INT8's or twice FP32's), FLOP/s."""
     peak = np.fmax(accelerator.peak_fp16_flops, accelerator.peak_bf16_flops)
-    for stand_in in (0.5 * np.asarray(accelerator.peak_int8_ops), np.asarray(accelerator.peak_fp32_flops)):
+    for stand_in in (0.5 * np.asarray(accelerator.peak_int8_ops), 2 * np.asarray(accelerator.peak_fp32_flops)):
         peak = np.where(np.isnan(peak), stand_in, peak)
     return peak
+
+
+def _has_matrix_units(accelerator: Accelerator) -> Any:
+    """Whether 16-bit arithmetic runs on matrix units: faster than packing two into a vector lane would be."""
+    vector = 2.05 * np.nan_to_num(np.asarray(accelerator.peak_fp32_flops, dtype=float))
+    narrow = np.fmax(np.asarray(accelerator.peak_fp8_flops), np.asarray(accelerator.peak_tf32_flops))
+    return (_half_peak(accelerator) > vector) | ~np.isnan(narrow)
 
 
 def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Constants | None = None) -> Any:
@@ -83,8 +94,9 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
     Returns
     -------
     float or array
-        J/FLOP, by chip generation; a generation that the catalog does not know is taken to be built for its
-        power limit: matrix units at peak draw ``flop_energy_generic_share`` of it.
+        J/FLOP, by chip generation; a generation that the constants do not know is taken to be built for its
+        power limit (its 16-bit peak draws ``flop_energy_generic_share`` of it), or, where the limit is not
+        known either, to follow the years' trend.
 
     Notes
     -----
@@ -93,12 +105,17 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
     """
     c = _constants(constants)
     require_choice([*DTYPES, "fp8_e4m3", "fp8_e5m2"], dtype=dtype)
-    share = c["flop_energy_generic_share"]
     known = _per_device(lambda a: c.get(f"flop_energy_{a}", np.nan), accelerator.architecture)
-    limit = np.asarray(accelerator.max_power, dtype=float)
-    generic = share * np.where(np.isnan(limit), 400.0, limit) / _matrix_peak(accelerator)
-    ratio = _per_device(lambda d: c.get(f"format_{str(d).partition('_e')[0]}", 1.0), dtype)
-    return np.where(np.isnan(known), generic, known) * ratio
+    limit, year = np.asarray(accelerator.max_power, dtype=float), np.asarray(accelerator.year, dtype=float)
+    by_limit = c["flop_energy_generic_share"] * limit / _half_peak(accelerator)
+    age = np.where(np.isnan(year), 2022.0, year) - 2020.0
+    by_year = c["flop_energy_2020"] * 0.5 ** (age / c["flop_energy_halving_years"])
+    generic = np.where(np.isnan(by_limit), by_year, by_limit)
+    matrix = _per_device(lambda d: c.get(f"format_{str(d).partition('_e')[0]}", 1.0), dtype)
+    # Without matrix units every format passes the same lanes, and bits are what counts.
+    lanes = _per_device(lambda d: dtype_bytes(str(d).partition("_e")[0].partition("_")[0]) / 2, dtype)
+    energy = np.where(np.isnan(known), generic, known) * np.where(_has_matrix_units(accelerator), matrix, lanes)
+    return _plain(energy)
 
 
 def _memory_kind(memory: str) -> str:
@@ -132,11 +149,14 @@ def power_limit_of(accelerator: Accelerator, constants: Constants | None = None)
 
     Notes
     -----
-    Equation where unknown: matrix peak x energy of a FLOP, as if the board were built to run its peak.
+    Equation where unknown: 16-bit peak x energy of a FLOP + bandwidth x energy of a byte, as if the board were
+    built to run both at once.
     """
     limit = np.asarray(accelerator.max_power, dtype=float)
-    estimate = flop_energy(accelerator, "bf16", constants) * _matrix_peak(accelerator)
-    return np.where(np.isnan(limit), estimate, limit)
+    bandwidth = np.nan_to_num(np.asarray(accelerator.memory_bandwidth, dtype=float))
+    estimate = (flop_energy(accelerator, "fp16", constants) * _half_peak(accelerator)
+                + bandwidth * byte_energy(accelerator, constants))  # fmt: skip
+    return _plain(np.where(np.isnan(limit), estimate, limit))
 
 
 def dynamic_scale(clock_ratio: Any, accelerator: Accelerator | None = None, constants: Constants | None = None) -> Any:
@@ -201,10 +221,6 @@ def _peak(accelerator: Accelerator, dtype: Any) -> Any:
     for name in dict.fromkeys(formats.ravel()):
         out = np.where(formats == name, accelerator.peak(name), out)
     return out
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
 
 
 def _check(compute_utilization: Any, memory_utilization: Any) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.energy import power_limit_of, server_power
-from dcserver.validation.score import Comparison, Constants, Row, find_accelerator, number
+from dcserver.validation.devices import by_name
+from dcserver.validation.score import Comparison, Constants, Row, number
 
 # Benchmarks by kind, by what their names contain.
 TRANSFORMER = ("bert", "gpt", "llama", "mixtral", "lora", "t5", "stable", "diffusion", "mistral")
@@ -17,10 +18,12 @@ VISION = ("resnet", "retinanet", "ssd", "unet", "mask", "mobilenet")
 _WATTS = re.compile(r"(?<![\d.])(\d{2,4})\s*W\b", re.IGNORECASE)
 
 
-def _kind(row: Row, training: bool) -> str:
+def _kind(row: Row, training: bool, device: catalog.Accelerator) -> str:
     name = (row.get("benchmark") or "").lower()
     if training:
         return "training"
+    if device.kind != "gpu":
+        return "asic"
     if any(word in name for word in TRANSFORMER):
         return "transformer"
     return "vision" if any(word in name for word in VISION) else "other"
@@ -33,6 +36,12 @@ def stated_limit(row: Row) -> float:
         return float("nan")
     found = _WATTS.search(text)
     return float(found.group(1)) if found else float("nan")
+
+
+def _sockets(system: str, per_node: float) -> float:
+    """Host processors of a node: Dell's third digit tells; else a card or two sit in a server with one."""
+    dell = re.search(r"poweredge [a-z]+\d\d?([12])\d\b", system)
+    return float(dell.group(1)) if dell else 1.0 if per_node <= 2 else 2.0
 
 
 def _processor(host: str) -> catalog.Cpu | None:
@@ -48,7 +57,7 @@ def compare(rows: Sequence[Row]) -> Comparison:
     systems: list[dict] = []
     uncovered: dict[int, str] = {}
     for i, row in enumerate(rows):
-        device = find_accelerator(row.get("accelerator") or "")
+        device = by_name(row.get("accelerator") or "")
         total = number(row, "n_accelerators")
         per_node = number(row, "accelerators_per_node")
         nodes = number(row, "n_nodes")
@@ -74,10 +83,9 @@ def compare(rows: Sequence[Row]) -> Comparison:
         board = power_limit_of(device)
         systems.append({
             "device": device, "cpu": _processor(row.get("host") or ""), "total": total, "per_node": per_node,
-            "kind": _kind(row, training), "training": training,
-            # A card with little to feed sits in a server with one socket.
-            "sockets": 1.0 if per_node <= 2 else 2.0,
-            "board": limit if limit > board else board, "cap": limit if limit > 0 else np.inf,
+            "kind": _kind(row, training, device), "training": training,
+            "sockets": _sockets(system, per_node),
+            "board": max(limit, board) if limit > 0 else board, "cap": limit if limit > 0 else board,
             "efficient": ("maxq" in system or re.search(r"\bee\b", system) is not None) and not limit < board,
             "module": device.form_factor.upper().startswith(("SXM", "OAM")),
             "cooling": "immersion" if "immersion" in notes + system else "air",
@@ -94,8 +102,8 @@ def compare(rows: Sequence[Row]) -> Comparison:
     def column(name: str) -> np.ndarray:
         return np.array([s[name] for s in systems])
 
-    per_node, total = column("per_node"), column("total")
-    training, supplied = column("training"), column("supplied")
+    sizes, totals = column("per_node"), column("total")
+    trains, supplied = column("training"), column("supplied")
     servers = catalog.stack([
         catalog.Server(name="system", accelerator=s["device"], accelerators=s["per_node"], cpus=s["sockets"],
                        cpu=s["cpu"] or catalog.Cpu(name="not in the catalog"),
@@ -103,17 +111,17 @@ def compare(rows: Sequence[Row]) -> Comparison:
                        scale_out_links=s["per_node"] if s["training"] else 1.0)
         for s in systems
     ])  # fmt: skip
-    divisor = np.where([q == "power_per_accelerator_W" for q in quantity], total, 1.0)
+    divisor = np.where([q == "power_per_accelerator_W" for q in quantity], totals, 1.0)
 
     def predict(constants: Constants | None) -> np.ndarray:
-        c = catalog.constants("mlperf_power") if constants is None else constants
+        c = catalog.constants("server_power") if constants is None else constants
         load = np.array([c[f"{s['kind']}_load"] for s in systems])
         saved = np.where(column("module"), c["efficient_module"], c["efficient_card"])
         watts = np.minimum(load * column("board") * np.where(column("efficient"), saved, 1.0), column("cap"))
-        use = np.where(training, c["training_processor_use"], c["processor_use"])
-        drawn = server_power(servers, watts, use, cooling=column("cooling").astype(object))
+        use = np.where(trains, c["training_processor_use"], c["processor_use"])
+        drawn = server_power(servers, watts, use, cooling=column("cooling").astype(object), constants=c)
         node = np.where(supplied, drawn.total, drawn.total - drawn.supply_loss)
-        switches = np.where(column("cluster"), c["cluster_switch_power"] * total, 0.0)
-        return (node * total / per_node + switches) / divisor
+        switches = np.where(column("cluster"), c["cluster_switch_power"] * totals, 0.0)
+        return (node * totals / sizes + switches) / divisor
 
     return Comparison(index, quantity, groups, np.array(measured), predict, uncovered, families)

@@ -8,7 +8,8 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.energy import power_cap
-from dcserver.validation.score import Comparison, Constants, Row, find_accelerator, number
+from dcserver.validation.devices import by_name
+from dcserver.validation.score import Comparison, Constants, Row, number
 
 JOB = ("accelerator", "dataset", "network", "batch_size", "optimizer")
 # Networks whose heavy kernels are matrix products, by what their names contain.
@@ -57,7 +58,7 @@ def compare(rows: Sequence[Row]) -> Comparison:
         return Comparison([], [], [], np.zeros(0), lambda constants: np.zeros(0), uncovered)
 
     names = {(rows[i].get("accelerator") or "").strip() for i in index}
-    known = {name: find_accelerator(name) or catalog.Accelerator(name=name) for name in names}
+    known = {name: by_name(name) or catalog.Accelerator(name=name) for name in names}
     devices = catalog.stack([known[(rows[i].get("accelerator") or "").strip()] for i in index])
     cap, power_W, highest, reference = np.array(inputs).T
     transformer = np.array([_kind(rows[i].get("network") or "") == "transformer" for i in index])

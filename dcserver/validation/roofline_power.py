@@ -10,12 +10,29 @@ import numpy as np
 from dcserver import catalog
 from dcserver.catalog import Accelerator
 from dcserver.energy import operating_point
-from dcserver.validation.score import Comparison, Constants, Row, find_accelerator, number
+from dcserver.validation.devices import by_name
+from dcserver.validation.score import Comparison, Constants, Row, number
 
 QUANTITIES = {"flops": "roofline_power:flops", "bandwidth_Bps": "roofline_power:flops",
               "power_W": "roofline_power:power", "clock_Hz": "roofline_power:clock"}  # fmt: skip
 WORDS = {"double": "fp64", "float64": "fp64", "fp64": "fp64", "single": "fp32", "float": "fp32", "float32": "fp32",
          "fp32": "fp32", "half": "fp16", "float16": "fp16", "fp16": "fp16", "bf16": "bf16", "tf32": "tf32"}  # fmt: skip
+
+
+def quoted_clock(device: Accelerator, dtype: str) -> float:
+    """The clock at which the peak of a format is quoted, Hz.
+
+    Some data sheets quote matrix formats at one boost clock and vector formats at a higher one, up to which the
+    device runs when power allows: the vector peak, shared among multiprocessors with a multiple of 64 lanes, tells.
+    """
+    boost = float(device.boost_clock)
+    if dtype not in ("fp32", "fp64") or not device.peak_fp32_flops > 0 or not device.compute_units > 0:
+        return boost
+    per_unit = device.peak_fp32_flops / (2 * device.compute_units)
+    lanes = 64 * round(per_unit / boost / 64) if boost > 0 else 0
+    clock = per_unit / lanes if lanes else boost
+    # Dual issue and packed formats are no multiple of lanes: then the catalog's clock stands.
+    return clock if 1.02 < clock / boost < 1.2 else boost
 
 
 def streaming_kernel(device: Accelerator, intensity: Any, dtype: Any, constants: Constants) -> dict[str, np.ndarray]:
@@ -37,8 +54,12 @@ def streaming_kernel(device: Accelerator, intensity: Any, dtype: Any, constants:
         if np.array_equal(ratio, point.clock_ratio):
             break
         ratio = point.clock_ratio
-    return {"flops": intensity / time, "bandwidth_Bps": 1 / time, "power_W": point.total,
-            "clock_Hz": point.clock_ratio * device.boost_clock}  # fmt: skip
+    return {
+        "flops": intensity / time,
+        "bandwidth_Bps": 1 / time,
+        "power_W": point.total,
+        "clock_ratio": point.clock_ratio,
+    }
 
 
 def _uncovered(row: Row, device: Accelerator | None, dtype: str) -> str | None:
@@ -63,7 +84,7 @@ def compare(rows: Sequence[Row]) -> Comparison:
     index, quantity, measured, inputs = [], [], [], []
     uncovered: dict[int, str] = {}
     for i, row in enumerate(rows):
-        device = find_accelerator(row.get("accelerator") or "")
+        device = by_name(row.get("accelerator") or "")
         words = (row.get("dtype") or "").lower().replace(",", " ").split()
         dtype = WORDS.get(words[0], "") if words else ""
         reason = _uncovered(row, device, dtype)
@@ -91,11 +112,13 @@ def compare(rows: Sequence[Row]) -> Comparison:
     devices = catalog.stack([d for d, _, _ in points.values()])
     intensity = np.array([x for _, x, _ in points.values()])
     dtypes = np.array([t for _, _, t in points.values()], dtype=object)
+    clocks = np.array([quoted_clock(d, t) for d, _, t in points.values()])
     names = np.array(quantity)
 
     def predict(constants: Constants | None) -> np.ndarray:
         c = catalog.constants("power") if constants is None else constants
         answer = streaming_kernel(devices, intensity, dtypes, c)
+        answer["clock_Hz"] = answer.pop("clock_ratio") * clocks
         return np.select([names == n for n in answer], [v[which] for v in answer.values()])
 
     return Comparison(index, quantity, [_group(*point) for point in inputs], np.array(measured), predict, uncovered,
