@@ -1,0 +1,27 @@
+"""One training step on a cluster: plan, software stack, time and where it goes. Taught in chapter 07."""
+
+from dcserver.training.flops import attention_flops, layer_flops, training_flops
+from dcserver.training.pipeline import Timeline, bubble, timeline
+from dcserver.training.plan import DTYPES, SCHEDULES, Plan
+from dcserver.training.stacks import STACKS, Stack, stack
+from dcserver.training.step import PARTS, TrainingStep, compose, step, work
+
+__all__ = [
+    "DTYPES",
+    "PARTS",
+    "SCHEDULES",
+    "STACKS",
+    "Plan",
+    "Stack",
+    "Timeline",
+    "TrainingStep",
+    "attention_flops",
+    "bubble",
+    "compose",
+    "layer_flops",
+    "stack",
+    "step",
+    "timeline",
+    "training_flops",
+    "work",
+]

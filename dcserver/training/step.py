@@ -1,0 +1,419 @@
+"""One training step: from model, cluster, plan and software to time, memory, power and money. Chapter 07."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dcserver import catalog, energy, interconnect, memory
+from dcserver.catalog import Accelerator, Cluster, Grid, Server, Transformer
+from dcserver.catalog.tables import rows_of
+from dcserver.checks import require_non_negative, require_positive, require_whole
+from dcserver.compute import memory_bandwidth
+from dcserver.training.flops import training_flops
+from dcserver.training.layer import LayerWork, layer_work
+from dcserver.training.plan import KEPT_AS, RATE_OF, RECOMPUTATION, SCHEDULES, Plan, position
+from dcserver.training.stacks import Stack
+from dcserver.training.stacks import stack as named_stack
+from dcserver.training.traffic import StepTraffic, step_traffic
+from dcserver.units import format_flops, format_percent, format_time
+
+Constants = Mapping[str, float]
+PARTS = ("forward", "backward", "recomputation", "byte-moving operators", "tensor traffic", "context traffic",
+         "expert traffic", "embedding and logits", "launch", "pipeline bubble", "pipeline transfer", "data traffic",
+         "optimizer", "stragglers")  # fmt: skip
+# What a part says about where to look for a remedy.
+LIMITS = {"forward": "arithmetic", "backward": "arithmetic", "recomputation": "arithmetic",
+          "byte-moving operators": "memory bandwidth", "optimizer": "memory bandwidth", "launch": "host"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """Time of one training step and where it goes; fields hold arrays where the plans do.
+
+    ``breakdown`` sums to ``time``. Memory, power and money are worked out when asked for.
+    """
+
+    time: Any
+    breakdown: dict[str, Any]
+    limit: Any
+    tokens: Any
+    model_flops: Any
+    hardware_flops: Any
+    peak_flops: Any  # of all accelerators together
+    model: Transformer = field(repr=False)
+    cluster: Cluster = field(repr=False)
+    plan: Plan = field(repr=False)
+    stack: Stack = field(repr=False)
+    batch: Any = field(repr=False)
+    sequence: Any = field(repr=False)
+
+    @property
+    def tokens_per_second(self) -> Any:
+        """Tokens a second of the whole cluster."""
+        return self.tokens / self.time
+
+    @property
+    def model_flops_utilization(self) -> Any:
+        """Share of the peak that goes into FLOP that the model needs (causal attention counts half its scores)."""
+        return self.model_flops / (self.time * self.peak_flops)
+
+    @property
+    def hardware_flops_utilization(self) -> Any:
+        """The same, recomputation counted too."""
+        return self.hardware_flops / (self.time * self.peak_flops)
+
+    @cached_property
+    def memory(self) -> memory.TrainingFootprint:
+        """Bytes on an accelerator of the fullest stage."""
+        p = self.plan
+        wide = np.asarray(self.stack.gradient_bytes) > 2
+        return memory.training_footprint(
+            self.model, micro_batch=p.micro_batch, sequence=self.sequence, micro_batches=p.micro_batches(self.batch),
+            recomputation=p.recomputation, zero_stage=p.zero_stage, dtype=KEPT_AS.get(p.dtype, p.dtype),
+            optimizer=p.optimizer, gradient_dtype=wide.astype(int), fused_attention=np.asarray(self.stack.fused_attention) > 0,
+            dropout=np.asarray(self.stack.dropout) > 0, offload_optimizer=p.offload_optimizer,
+            offload_activations=p.offload_activations, validate=False, **p.splits())  # fmt: skip
+
+    @property
+    def fits(self) -> Any:
+        """Whether the accelerators have memory for it."""
+        return self.memory.fits(machine(self.cluster)[1])
+
+    @cached_property
+    def power(self) -> Any:
+        """Watts of all servers at the wall while the step repeats itself."""
+        server, accelerator = machine(self.cluster)
+        rate = RATE_OF.get(self.plan.dtype, self.plan.dtype)
+        busy = np.clip(self.hardware_flops_utilization, 0, 1)
+        # Arithmetic keeps memory about half as busy as operators that do nothing else.
+        moving = (self.breakdown["byte-moving operators"] + self.breakdown["optimizer"]) / self.time
+        chip = energy.operating_point(accelerator, busy, np.clip(moving + 0.5 * busy, 0, 1), dtype=rate)
+        return np.asarray(self.plan.accelerators) / server.accelerators * energy.server_power(server, chip.total).total
+
+    @property
+    def energy_per_token(self) -> Any:
+        """Joules at the wall for each token; the building's cooling is not in it."""
+        return self.power / self.tokens_per_second
+
+    def carbon_per_token(self, grid: Grid) -> Any:
+        """Kilograms of CO2 equivalent for each token, from a grid's electricity."""
+        return self.energy_per_token * grid.carbon_intensity
+
+    def cost_per_token(self, price_per_accelerator_hour: Any) -> Any:
+        """Dollars for each token at a rent of USD an hour for each accelerator."""
+        require_non_negative(price_per_accelerator_hour=price_per_accelerator_hour)
+        return price_per_accelerator_hour / 3600 * self.plan.accelerators / self.tokens_per_second
+
+    @property
+    def interval(self) -> tuple[Any, Any]:
+        """Seconds between which four of five measured steps lie, from runs left out when the constants were fitted."""
+        narrow = self.plan.dtype in ("fp8", "mxfp8", "nvfp4")
+        family = np.where(narrow | (np.asarray(self.model.experts) > 1), "experts or fp8", "dense bf16")
+        bars = {
+            r["family"].partition(":")[2]: (float(r["low"]), float(r["high"]))
+            for r in rows_of("error_bars", "training_other")
+        }
+        low, high = (np.vectorize(lambda name, i=i: bars.get(str(name), bars[""])[i])(family) for i in (0, 1))
+        return _plain(self.time * low), _plain(self.time * high)
+
+    def __str__(self) -> str:
+        if np.ndim(self.time):
+            return (f"{np.size(self.time):,} training steps, {format_time(float(np.min(self.time)))} to "
+                    f"{format_time(float(np.max(self.time)))}")  # fmt: skip
+        lines = [f"{'training step':24}{format_time(self.time):>10}"]
+        for name, seconds in self.breakdown.items():
+            if seconds > 0:
+                lines.append(f"  {name:22}{format_time(seconds):>10}{format_percent(seconds / self.time):>8}")
+        lines.append(f"{self.tokens_per_second:,.0f} tokens/s; model FLOP utilisation "
+                     f"{format_percent(self.model_flops_utilization)}, hardware "
+                     f"{format_percent(self.hardware_flops_utilization)} of {format_flops(self.peak_flops)}; "
+                     f"limit: {self.limit}")  # fmt: skip
+        return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    value = np.asarray(value)
+    return value if value.ndim else value.item()
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a step asks of the bare machine, before a software stack's constants; see ``compose``."""
+
+    layer: LayerWork
+    traffic: StepTraffic
+    update: Any  # optimizer: seconds to read and write its states once
+    layers: Any  # of the fullest stage
+    end_layers: Any  # of the stages with embedding and logits
+
+
+def stage_layers(model: Transformer, pipeline_parallel: Any) -> tuple[Any, Any]:
+    """Layers of a middle stage and of the two end stages; ends hold one less where that makes the pipeline even."""
+    p = np.asarray(pipeline_parallel, dtype=float)
+    even = np.mod(model.layers, p) == 0
+    most = np.ceil(model.layers / p)
+    lighter = ~even & (np.mod(model.layers + 2, p) == 0)
+    return most, np.where(lighter, (model.layers + 2) / p - 1, most)
+
+
+def _distinct(*fields: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where each distinct combination of whole-numbered fields stands first, and which one each element has."""
+    arrays = np.broadcast_arrays(*[np.asarray(f) for f in fields])
+    if arrays[0].size < 64:
+        return None
+    key, span = np.zeros(arrays[0].size, dtype=np.int64), 1
+    for array, given in zip(arrays, fields, strict=True):
+        if np.ndim(given) == 0:
+            continue
+        values = np.asarray(array, dtype=np.int64).ravel()
+        top = int(values.max()) + 1
+        if top > 1 << 22:
+            return None
+        seen = np.zeros(top, dtype=bool)
+        seen[values] = True
+        code = np.cumsum(seen) - 1
+        count = int(code[-1]) + 1
+        if span * count > 1 << 24:
+            return None
+        key, span = key * count + code[values], span * count
+    first = np.full(span, -1, dtype=np.int64)
+    first[key] = np.arange(key.size)
+    present = np.flatnonzero(first >= 0)
+    rank = np.zeros(span, dtype=np.int64)
+    rank[present] = np.arange(present.size)
+    return first[present], rank[key].reshape(arrays[0].shape)
+
+
+def _gathered(function: Any, fields: dict[str, Any], varies: bool, **fixed: Any) -> Any:
+    """The function's result for every plan, worked out once for each distinct combination of its arguments."""
+    found = None if varies else _distinct(*fields.values())
+    if found is None:
+        return function(**fields, **fixed)
+    first, which = found
+    shape = which.shape
+    few = {k: (np.broadcast_to(v, shape).ravel()[first] if np.ndim(v) else v) for k, v in fields.items()}
+    result = function(**few, **fixed)
+    return type(result)(*[_take(getattr(result, f.name), which) for f in dataclasses.fields(result)])
+
+
+def _take(value: Any, which: np.ndarray) -> Any:
+    return np.asarray(value)[which] if np.ndim(value) else value
+
+
+def _holds_arrays(noun: Any) -> bool:
+    for f in dataclasses.fields(noun):
+        value = getattr(noun, f.name)
+        if isinstance(value, catalog.Noun):
+            if _holds_arrays(value):
+                return True
+        elif np.ndim(value):
+            return True
+    return False
+
+
+def as_cluster(cluster: Cluster | Server) -> Cluster:
+    """A cluster; a server alone is one of one node."""
+    if isinstance(cluster, Server):
+        return Cluster(server=cluster, servers=1)
+    if cluster.server is None:
+        raise ValueError("cluster has no server: Cluster(server=catalog.server('DGX H100'), servers=128)")
+    return cluster
+
+
+def machine(cluster: Cluster) -> tuple[Server, Accelerator]:
+    """Server and accelerator of a cluster; ValueError where there is none."""
+    server = cluster.server
+    if server is None or server.accelerator is None:
+        raise ValueError(f"cluster {cluster} has no accelerators: choose a server that has some")
+    return server, server.accelerator
+
+
+def fabric_of(cluster: Cluster) -> interconnect.Fabric:
+    """The fabric of a cluster, uplinks shared as its oversubscription says."""
+    found = interconnect.fabric(machine(cluster)[0])
+    return dataclasses.replace(found, network_bandwidth=found.network_bandwidth / cluster.oversubscription)
+
+
+def work(model: Transformer, cluster: Cluster | Server, plan: Plan, sequence: Any = None,
+         stack: Stack | str = "NeMo 2025", constants: Constants | None = None) -> Work:  # fmt: skip
+    """What the plan asks of the bare machine; ``compose`` makes a step of it. Arguments as in ``step``."""
+    c = catalog.constants("training") if constants is None else constants
+    cluster = as_cluster(cluster)
+    stack = named_stack(stack, constants) if isinstance(stack, str) else stack
+    sequence = model.sequence if sequence is None else sequence
+    device, fabric = machine(cluster)[1], fabric_of(cluster)
+    varies = _holds_arrays(model) or _holds_arrays(cluster) or np.ndim(stack.name) > 0
+    shared = {"tensor_parallel": plan.tensor_parallel, "sequence_parallel": plan.sequence_parallel,
+              "context_parallel": plan.context_parallel, "expert_parallel": plan.expert_parallel,
+              "micro_batch": plan.micro_batch, "sequence": sequence}  # fmt: skip
+    layer = _gathered(layer_work, shared, varies, model=model, accelerator=device, fabric=fabric, stack=stack,
+                      constants=c, dtype=plan.dtype)  # fmt: skip
+    most, ends = stage_layers(model, plan.pipeline_parallel)
+    traffic = _gathered(
+        step_traffic,
+        shared | {"pipeline_parallel": plan.pipeline_parallel, "data_parallel": plan.data_parallel,
+                  "zero_stage": position("zero_stage", plan.zero_stage, ("0", "1", "2", "3")),
+                  "shard_group": plan.shard_group, "layers": most},
+        varies, model=model, fabric=fabric, gradient_bytes=stack.gradient_bytes,
+        element=4.0 if plan.dtype in ("fp32", "tf32") else 2.0)  # fmt: skip
+    # Adam reads gradient, weight and two moments in 32 bits and writes three of them and a narrow weight.
+    offloaded = np.where(plan.offload_optimizer, np.asarray(device.host_bus_bandwidth, dtype=float), np.inf)
+    update = traffic.states * 30 / np.minimum(memory_bandwidth(device, 0.55), offloaded)
+    return Work(layer, traffic, update, most, ends)
+
+
+def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Plan, batch: Any, sequence: Any = None,
+            stack: Stack | str = "NeMo 2025", constants: Constants | None = None) -> TrainingStep:  # fmt: skip
+    """A software stack's step out of the work that a plan asks for; arguments as in ``step``."""
+    c = catalog.constants("training") if constants is None else constants
+    cluster = as_cluster(cluster)
+    s = named_stack(stack, constants) if isinstance(stack, str) else stack
+    sequence = np.asarray(model.sequence if sequence is None else sequence, dtype=float)
+    w, traffic = done.layer, done.traffic
+    m = np.maximum(plan.micro_batches(batch), 1.0)
+    p, v = np.asarray(plan.pipeline_parallel, dtype=float), np.asarray(plan.interleave, dtype=float)
+    how = position("recomputation", plan.recomputation, RECOMPUTATION)
+    zero_bubble = position("schedule", plan.schedule, SCHEDULES) == 1
+    full, inner = how == 2, how >= 1
+
+    # One layer and micro-batch under this stack.
+    share = np.asarray(s.matmul_share, dtype=float)
+    narrow = {"fp8": c["narrow_share"], "mxfp8": c["narrow_share"], "nvfp4": c["narrow_share"] ** 2}.get(
+        plan.dtype, 1.0
+    )
+    grouped = np.where(np.asarray(model.experts) > 1, c["grouped_share"], 1.0)
+    products = 1 / (share * narrow * grouped)
+    attention = np.where(np.asarray(s.fused_attention) > 0, 1 / np.asarray(s.attention_share), 1 / share)
+    forward = w.matmul_forward * products + w.attention_forward * attention
+    weights = w.matmul_weights * products
+    backward = w.matmul_backward * products + weights + w.attention_backward * attention
+    redone = np.where(full, forward, np.where(inner, np.where(np.asarray(s.fused_attention) > 0, 0.0, 1.0)
+                                              * w.attention_forward * attention, 0.0))  # fmt: skip
+    moving = s.passes * (w.bytes_forward + w.bytes_backward + np.where(full, w.bytes_forward, 0.0)
+                         + w.inner_bytes_backward + w.inner_bytes_forward * np.where(inner, 2.0, 1.0))  # fmt: skip
+    again = np.where(full, 2.0, 1.0)
+    tensor = (again * w.tensor_forward + w.tensor_backward) * (1 - s.tensor_overlap)
+    # The ring of context parallelism runs beside the attention kernel; what is longer shows.
+    context = np.maximum(again * w.context_forward - again * w.attention_forward * attention, 0.0) + np.maximum(
+        w.context_backward - w.attention_backward * attention, 0.0)  # fmt: skip
+    expert = (again * w.expert_forward + w.expert_backward) * (1 - s.expert_overlap)
+    busy = forward + backward + redone + moving
+    host = w.kernels * (2.5 + again - 0.5) * s.host_latency
+    launch = np.maximum(host - busy - tensor - expert, 0.0)
+    compute = busy + tensor + context + expert + launch
+
+    # ZeRO 3 gathers a layer's weights forward and again backward, and scatters its gradients, beside arithmetic.
+    hide_forward = s.data_overlap * (compute * 0.33)
+    hide_backward = s.data_overlap * (compute * 0.67)
+    exposed = np.maximum(traffic.gather_layer - hide_forward, 0.0) + np.maximum(
+        traffic.gather_layer + traffic.scatter_layer - hide_backward, 0.0)  # fmt: skip
+
+    # Stages: the slowest sets the pace, the others are waited for once.
+    ends = w.logits / share + s.passes * (w.logits_bytes + w.embedding_bytes)
+    only = p == 1
+    layer_time = compute + exposed
+    last = done.end_layers * layer_time + w.logits / share + s.passes * w.logits_bytes
+    last = np.where(only, last + s.passes * w.embedding_bytes, last)
+    middle = done.layers * layer_time
+    slowest = np.maximum(last, middle)
+    held = np.where(last >= middle, done.end_layers, done.layers)
+    at_ends = slowest - held * layer_time
+    whole = np.asarray(model.layers) * layer_time + ends
+    wait = np.maximum(whole - slowest, 0.0) / v
+    # The gaps of a zero-bubble schedule are filled with the weights' gradients.
+    wait = np.where(zero_bubble, wait * np.maximum(1 - 2 * weights / compute, 0.0), wait)
+    wait = np.where(only, 0.0, wait)
+    # A stage sends and receives a micro-batch both ways; interleaved, once for each of its chunks.
+    crossings = np.where(only, 0.0, 2 * v * m + 2 * (p - 1))
+    transfer = crossings * traffic.transfer * (1 - s.transfer_overlap)
+
+    # Data parallelism: gradients hide behind the backward pass of the last micro-batch, weights behind the first.
+    window = s.data_overlap * slowest
+    data = np.maximum(traffic.gradients - window * 0.6, 0.0) + np.maximum(traffic.weights - window * 0.3, 0.0)
+    data = data + traffic.tables + m * held * exposed
+    optimizer = done.update * s.optimizer_passes
+
+    n = m * held
+    parts = {
+        "forward": n * forward, "backward": n * backward, "recomputation": n * redone,
+        "byte-moving operators": n * moving, "tensor traffic": n * tensor, "context traffic": n * context,
+        "expert traffic": n * expert, "embedding and logits": m * at_ends, "launch": n * launch,
+        "pipeline bubble": wait, "pipeline transfer": transfer, "data traffic": data, "optimizer": optimizer,
+    }  # fmt: skip
+    steady = sum(parts.values())
+    ranks = np.asarray(plan.accelerators, dtype=float)
+    parts["stragglers"] = steady * s.jitter * np.sqrt(2 * np.log(np.maximum(ranks, 1.0)))
+    time = steady + parts["stragglers"]
+    parts = {name: _plain(np.broadcast_to(value, np.shape(time))) for name, value in parts.items()}
+
+    names = np.array([LIMITS.get(name, name) for name in PARTS])
+    groups = list(dict.fromkeys(names))
+    sums = np.stack(
+        [sum(np.asarray(parts[n]) for n, g in zip(PARTS, names, strict=True) if g == group) for group in groups]
+    )
+    limit = np.array(groups)[np.argmax(sums, axis=0)]
+    tokens = np.asarray(batch, dtype=float) * sequence
+    causal = np.asarray(model.causal) * (np.asarray(s.fused_attention) > 0) * np.asarray(s.causal_skip) > 0
+    useful = training_flops(model, tokens, sequence, 0)
+    spent = training_flops(
+        model, tokens, sequence, np.where((how == 1) & (np.asarray(s.fused_attention) > 0), 0, how), causal
+    )
+    peak = ranks * np.asarray(machine(cluster)[1].peak(RATE_OF.get(plan.dtype, plan.dtype)), dtype=float)
+    return TrainingStep(
+        _plain(time), parts, limit if limit.ndim else str(limit), _plain(tokens), useful, spent, _plain(peak),
+        model, cluster, plan, s, batch, sequence,
+    )  # fmt: skip
+
+
+def step(model: Transformer, cluster: Cluster | Server, plan: Plan, batch: Any, sequence: Any = None,
+         stack: Stack | str = "NeMo 2025", validate: bool = True, constants: Constants | None = None) -> TrainingStep:  # fmt: skip
+    """Time of one training step, and all that follows from it.
+
+    Parameters
+    ----------
+    model : Transformer
+        Dimensions; may be a stack of models (then plans are worked out one by one, not by distinct combination).
+    cluster : Cluster or Server
+        The machine; may be a stack of clusters of one size or more. The plan says how many accelerators it takes.
+    plan : Plan
+        One plan, or arrays of plans.
+    batch : float or array
+        Sequences of a step.
+    sequence : float or array, optional
+        Tokens of a sequence; the model's own if not given.
+    stack : Stack or str
+        Age of the software: one of ``STACKS``, or your own.
+    validate : bool
+        False skips the check that every plan divides model and batch: for a search that masks with ``plan.valid``.
+    constants : mapping, optional
+        Constants of the family "training".
+
+    Returns
+    -------
+    TrainingStep
+
+    Raises
+    ------
+    ValueError
+        For a plan that does not divide the model or the batch, or a device without a peak in the plan's format.
+
+    Notes
+    -----
+    Equation: m micro-batches x slowest stage + (all stages - slowest) / interleave + transfers + exposed data traffic
+    + optimizer, times 1 + jitter sqrt(2 ln ranks), the expected largest of so many ranks' delays. A stage is its
+    layers' matrix products, attention, bytes and traffic (``layer_work``) under the stack's constants. Fails for
+    unevenly loaded experts, slow storage, and frameworks without the overlap that their age promises.
+    Sources: arXiv:2104.04473, arXiv:2205.05198, arXiv:1910.02054. Taught in chapter 07.
+    """
+    if validate:
+        require_positive(batch=batch)
+        require_whole(batch=batch)
+        plan.check(model, batch=batch, sequence=sequence)
+    done = work(model, cluster, plan, sequence, stack, constants)
+    return compose(done, model, cluster, plan, batch, sequence, stack, constants)
