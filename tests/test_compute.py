@@ -352,6 +352,21 @@ def test_a_vector_sum_is_not_worth_the_trip() -> None:
     assert sum(stays.breakdown.values()) == pytest.approx(stays.device_time)
 
 
+def test_two_processors_take_half_as_long_and_compute_16_bit_numbers_in_32() -> None:
+    epyc = catalog.cpu("EPYC 9654")  # it has no matrix units: no BF16 peak
+    with pytest.raises(ValueError, match="EPYC 9654 has no bf16 peak"):
+        compute.offload_matmul(epyc, H100, 8192, 8192, 8192, "bf16")
+    one, two = (compute.offload_matmul(epyc, H100, 8192, 8192, 8192, "bf16", cpu_dtype="fp32", cpus=n) for n in (1, 2))
+    assert one.cpu_time == pytest.approx(2 * 8192**3 / (0.8 * 7.3728e12))
+    assert two.cpu_time == pytest.approx(one.cpu_time / 2)
+    assert two.device_time == one.device_time
+    assert two.breakdown["send"] == pytest.approx(1e-5 + 2 * 2 * 8192**2 / (0.85 * 63e9))
+    add = compute.offload(epyc, H100, 1e9, 6e9, 4e9, 2e9, cpus=2)
+    assert add.cpu_time == pytest.approx(6e9 / (2 * 0.8 * 460.8e9))
+    sizes = [compute.crossover_size(epyc, H100, "bf16", cpu_dtype="fp32", cpus=n) for n in (1, 2, 4)]
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
 def test_bus_time_by_hand() -> None:
     c = catalog.constants("gemm")
     assert compute.bus_time(H100, 63 * GB) == pytest.approx(c["bus_latency"] + 1 / c["bus_share"])
@@ -405,6 +420,8 @@ def test_a_deep_learning_server_against_a_traditional_one() -> None:
         (lambda: compute.gustafson(0.5, -3), "processors=-3"),
         (lambda: compute.offload(XEON, H100, -1, 1), "flops=-1"),
         (lambda: compute.offload(XEON, H100, 1, 0), "memory_bytes=0"),
+        (lambda: compute.offload(XEON, H100, 1, 1, cpus=0), "cpus=0"),
+        (lambda: compute.offload_matmul(XEON, H100, 8, 8, 8, cpus=-1), "cpus=-1"),
         (lambda: compute.bus_time(accelerator("TPU v4"), 1), "host_bus_bandwidth is not known for TPU v4"),
     ],
 )

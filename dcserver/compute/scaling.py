@@ -147,7 +147,8 @@ def bus_time(accelerator: Accelerator, transfer_bytes: Any, constants: Constants
 
 
 def offload(cpu: Cpu, accelerator: Accelerator, flops: Any, memory_bytes: Any, send_bytes: Any = 0.0,
-            receive_bytes: Any = 0.0, dtype: str = "fp32", constants: Constants | None = None) -> Offload:  # fmt: skip
+            receive_bytes: Any = 0.0, dtype: str = "fp32", cpu_dtype: str | None = None, cpus: Any = 1,
+            constants: Constants | None = None) -> Offload:  # fmt: skip
     """A job of so many FLOP and bytes on the processor, or sent to the accelerator and back.
 
     Parameters
@@ -162,6 +163,10 @@ def offload(cpu: Cpu, accelerator: Accelerator, flops: Any, memory_bytes: Any, s
         What passes over the host bus before and after; 0 for data that already live on the accelerator.
     dtype : str
         Number format of the arithmetic.
+    cpu_dtype : str, optional
+        Format in which the processor computes, where it lacks that one: "fp32" for a job in 16 bits.
+    cpus : float or array
+        Processors that share the job, each with memory of its own.
     constants : mapping, optional
         Constants of the family "gemm".
 
@@ -182,17 +187,18 @@ def offload(cpu: Cpu, accelerator: Accelerator, flops: Any, memory_bytes: Any, s
     """
     c = gemm_constants(constants)
     require_non_negative(flops=flops)
-    require_positive(memory_bytes=memory_bytes)
+    require_positive(memory_bytes=memory_bytes, cpus=cpus)
     work, moved = np.asarray(flops, dtype=float), np.asarray(memory_bytes, dtype=float)
-    cpu_rate = roofline(cpu, np.maximum(work, 1.0) / moved, dtype, measured=True, constants=c)
-    cpu_time = np.maximum(work, 1.0) / cpu_rate
+    cpu_rate = roofline(cpu, np.maximum(work, 1.0) / moved, cpu_dtype or dtype, measured=True, constants=c)
+    cpu_time = np.maximum(work, 1.0) / (cpu_rate * np.asarray(cpus, dtype=float))
     rate = roofline(accelerator, np.maximum(work, 1.0) / moved, dtype, measured=True, constants=c)
     working = np.maximum(np.maximum(work, 1.0) / rate, byte_time(accelerator, moved, 0.0, c))
     return _offload(cpu_time, working, accelerator, send_bytes, receive_bytes, c["launch_latency"], c)
 
 
 def offload_matmul(cpu: Cpu, accelerator: Accelerator, m: Any, n: Any, k: Any, dtype: str = "fp32",
-                   resident: bool = False, constants: Constants | None = None) -> Offload:  # fmt: skip
+                   resident: bool = False, cpu_dtype: str | None = None, cpus: Any = 1,
+                   constants: Constants | None = None) -> Offload:  # fmt: skip
     """An (m x k) by (k x n) product on the processor, or on the accelerator with operands sent and result fetched.
 
     Parameters
@@ -201,9 +207,11 @@ def offload_matmul(cpu: Cpu, accelerator: Accelerator, m: Any, n: Any, k: Any, d
     accelerator : Accelerator
     m, n, k : int or array
     dtype : str
-        A format that both have, such as "fp32" or "bf16".
+        Number format of operands and result, such as "fp32" or "bf16".
     resident : bool
         True: the operands already lie on the accelerator and the result stays there.
+    cpu_dtype, cpus
+        As for ``offload``.
     constants : mapping, optional
         Constants of the family "gemm".
 
@@ -217,12 +225,14 @@ def offload_matmul(cpu: Cpu, accelerator: Accelerator, m: Any, n: Any, k: Any, d
     the size from which the accelerator pays. Taught in chapter 02.
     """
     c = gemm_constants(constants)
+    require_positive(cpus=cpus)
     width = bytes_of(dtype)
     product = matmul(accelerator, m, n, k, dtype, constants=c)
     m, n, k = (np.asarray(x, dtype=float) for x in (m, n, k))
     operands, result = width * (m * k + k * n), width * m * n
     flops = 2 * m * n * k
-    cpu_time = flops / roofline(cpu, flops / (operands + result), dtype, measured=True, constants=c)
+    cpu_rate = roofline(cpu, flops / (operands + result), cpu_dtype or dtype, measured=True, constants=c)
+    cpu_time = flops / (cpu_rate * np.asarray(cpus, dtype=float))
     launch = np.asarray(product.breakdown["launch"])
     send, receive = (0.0, 0.0) if resident else (operands, result)
     return _offload(cpu_time, np.asarray(product.time) - launch, accelerator, send, receive, launch, c)
@@ -241,6 +251,7 @@ def _offload(
 
 
 def crossover_size(cpu: Cpu, accelerator: Accelerator, dtype: str = "fp32", resident: bool = False,
+                   cpu_dtype: str | None = None, cpus: Any = 1,
                    constants: Constants | None = None) -> float:  # fmt: skip
     """Smallest n from which an n x n x n product is faster on the accelerator, up to 65,536; infinity if none is.
 
@@ -249,7 +260,8 @@ def crossover_size(cpu: Cpu, accelerator: Accelerator, dtype: str = "fp32", resi
     Taught in chapter 02.
     """
     sizes = np.unique(np.round(np.geomspace(1, 65536, 2000)))
-    wins = np.asarray(offload_matmul(cpu, accelerator, sizes, sizes, sizes, dtype, resident, constants).speedup) > 1
+    job = offload_matmul(cpu, accelerator, sizes, sizes, sizes, dtype, resident, cpu_dtype, cpus, constants)
+    wins = np.asarray(job.speedup) > 1
     if not wins[-1]:
         return float("inf")
     last_loss = np.flatnonzero(~wins)
