@@ -1,0 +1,36 @@
+"""The panels of a chapter, brought to life without a page: each cell that makes one runs after the set-up cell alone."""
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+import lint_notebooks as lint  # noqa: E402
+
+
+def chapters() -> list[Path]:
+    """The notebooks of the course, in order."""
+    return sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def panels(path: Path) -> dict[str, Any]:
+    """Every panel that a chapter makes, by the name of its variable (or its cell's number if it has none)."""
+    from dcserver.lab.panels import Panel
+
+    chapter = lint.Chapter(path)
+    found: dict[str, Any] = {}
+    for cell in chapter.code[1:]:
+        if "Panel" not in cell.source:
+            continue
+        namespace: dict[str, Any] = {"__name__": "__main__", "display": lambda *shown: None}
+        with contextlib.chdir(path.parent), contextlib.redirect_stdout(io.StringIO()):
+            lint.run_cell(chapter.setup.source, namespace)
+            value = lint.run_cell(cell.source, namespace)
+        made = {name: thing for name, thing in namespace.items() if isinstance(thing, Panel)}
+        if isinstance(value, Panel) and value not in made.values():
+            made[f"cell {cell.number}"] = value
+        found |= made
+    return found
