@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dcserver import catalog
-from dcserver.energy import power_limit_of, server_power
+from dcserver.energy import power_limit_of, server_power, supply_efficiency
 from dcserver.validation.devices import by_name
 from dcserver.validation.score import Comparison, Constants, Row, number
 
@@ -84,7 +84,9 @@ def compare(rows: Sequence[Row]) -> Comparison:
         systems.append({
             "device": device, "cpu": _processor(row.get("host") or ""), "total": total, "per_node": per_node,
             "kind": _kind(row, training, device), "training": training,
-            "sockets": _sockets(system, per_node),
+            # A system on a chip is its own host.
+            "alone": device.kind == "soc", "sockets": 0.0 if device.kind == "soc" else _sockets(system, per_node),
+            "single": (row.get("scenario") or "").lower().replace(" ", "").startswith("singlestream"),
             "board": max(limit, board) if limit > 0 else board, "cap": limit if limit > 0 else board,
             "efficient": ("maxq" in system or re.search(r"\bee\b", system) is not None) and not limit < board,
             "module": device.form_factor.upper().startswith(("SXM", "OAM")),
@@ -117,10 +119,12 @@ def compare(rows: Sequence[Row]) -> Comparison:
         c = catalog.constants("server_power") if constants is None else constants
         load = np.array([c[f"{s['kind']}_load"] for s in systems])
         saved = np.where(column("module"), c["efficient_module"], c["efficient_card"])
-        watts = np.minimum(load * column("board") * np.where(column("efficient"), saved, 1.0), column("cap"))
+        wanted = load * column("board") * np.where(column("efficient"), saved, 1.0)
+        watts = np.minimum(wanted, column("cap")) * np.where(column("single"), c["single_stream_share"], 1.0)
         use = np.where(trains, c["training_processor_use"], c["processor_use"])
         drawn = server_power(servers, watts, use, cooling=column("cooling").astype(object), constants=c)
         node = np.where(supplied, drawn.total, drawn.total - drawn.supply_loss)
+        node = np.where(column("alone"), sizes * watts / supply_efficiency(0.2, c), node)
         switches = np.where(column("cluster"), c["cluster_switch_power"] * totals, 0.0)
         return (node * totals / sizes + switches) / divisor
 
