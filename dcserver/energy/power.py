@@ -114,6 +114,8 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
     matrix = _per_device(lambda d: c.get(f"format_{str(d).partition('_e')[0]}", 1.0), dtype)
     # Without matrix units every format passes the same lanes, and bits are what counts.
     lanes = _per_device(lambda d: dtype_bytes(str(d).partition("_e")[0].partition("_")[0]) / 2, dtype)
+    known = known * _per_device(lambda m: c["graphics_energy"] if _memory_kind(m) == "GDDR" else 1.0,
+                                accelerator.memory_type)  # fmt: skip
     energy = np.where(np.isnan(known), generic, known) * np.where(_has_matrix_units(accelerator), matrix, lanes)
     return _plain(energy)
 
