@@ -8,8 +8,8 @@ from typing import Any
 
 _HOME = {
     **dict.fromkeys(
-        ["Axis", "Bars", "Chart", "Curve", "Curves", "Heatmap", "Limit", "Point", "Roofline", "Scatter", "StackedBars",
-         "Timeline", "Waterfall", "axis", "log_axis"], "figures"),
+        ["Axis", "Bars", "Chart", "Curve", "Curves", "Graph", "Heatmap", "Limit", "Point", "Roofline", "Scatter",
+         "StackedBars", "Timeline", "Waterfall", "arrange", "axis", "log_axis", "narrowest_cut"], "figures"),
     **dict.fromkeys(["Picture", "Table", "show", "table"], "pictures"),
     "Panel": "panels",
     **dict.fromkeys(["choice", "log_slider", "slider", "toggle"], "controls"),

@@ -3,12 +3,13 @@
 from dcserver.lab.figures.axes import Axis, log_axis
 from dcserver.lab.figures.bars import Bars, StackedBars, Waterfall
 from dcserver.lab.figures.chart import Chart
+from dcserver.lab.figures.graphs import Graph, arrange, narrowest_cut
 from dcserver.lab.figures.grids import Heatmap, Timeline
 from dcserver.lab.figures.lines import Curve, Curves, Limit, Point, Roofline, Scatter
 
 axis = Axis
 
 __all__ = [
-    "Axis", "Bars", "Chart", "Curve", "Curves", "Heatmap", "Limit", "Point", "Roofline", "Scatter", "StackedBars",
-    "Timeline", "Waterfall", "axis", "log_axis",
+    "Axis", "Bars", "Chart", "Curve", "Curves", "Graph", "Heatmap", "Limit", "Point", "Roofline", "Scatter",
+    "StackedBars", "Timeline", "Waterfall", "arrange", "axis", "log_axis", "narrowest_cut",
 ]  # fmt: skip
