@@ -196,8 +196,9 @@ class BenchPanel(Card):
         """The live panel."""
         import ipywidgets as widgets
 
-        button = widgets.Button(description="Measure this machine", button_style="primary", layout={"width": "auto"})
-        bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "260px", "visibility": "hidden"})
+        button = widgets.Button(description="Measure this machine", button_style="primary",
+                                layout={"width": "auto", "flex": "none"})  # fmt: skip
+        bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "260px", "flex": "none", "display": "none"})
         said = widgets.HTML(
             f"Takes about {self.seconds:.0f} s; the kernel's stop button ends it and keeps what it has."
         )
@@ -208,12 +209,12 @@ class BenchPanel(Card):
             said.value = f'<div role="status" aria-live="polite">{100 * share:.0f} %: {cards.span(what)}</div>'
 
         def press(_: Any) -> None:
-            button.disabled, bar.layout.visibility = True, "visible"
+            button.disabled, bar.layout.display = True, ""
             try:
                 measure(self.seconds, progress=step)
                 said.value = '<div role="alert">Measured. Run the cells below again: they now show your machine.</div>'
             finally:
-                button.disabled, bar.layout.visibility = False, "hidden"
+                button.disabled, bar.layout.display = False, "none"
                 shown.value = self.html()
 
         button.on_click(press)

@@ -54,9 +54,12 @@ def paragraphs(*texts: str) -> str:
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     """An HTML table with a header row."""
-    cells = "".join(f'<th scope="col" style="text-align: left;">{span(h)}</th>' for h in head)
+    cells = "".join(f'<th scope="col" style="text-align: left; padding: 2px 16px 2px 0;">{span(h)}</th>' for h in head)
     body = "".join(
-        "<tr>" + "".join(f'<td style="text-align: left;">{span(c)}</td>' for c in row) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(f'<td style="text-align: left; padding: 2px 16px 2px 0;">{span(c)}</td>' for c in row)
+        + "</tr>"
+        for row in rows
     )
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 
