@@ -87,7 +87,7 @@ def _rate(text: str) -> float:
     if not found:
         return float("nan")
     scale = {"G": 1e9, "T": 1e12}[found[2]] / (1 if found[3].startswith("B") else 8)
-    return float(found[1]) * scale
+    return float(found[1]) * scale or float("nan")
 
 
 def _node(row: Row, ranks: float) -> dict[str, Any]:
@@ -172,7 +172,10 @@ def _read(index: int, row: Row) -> _Job:
     if not 0 < size < float("inf"):
         raise _NotCovered("message_bytes is not a number above 0")
     nodes = number(row, "n_nodes")
-    nodes = 1.0 if math.isnan(nodes) else nodes
+    if math.isnan(nodes):
+        nodes = math.ceil(ranks / _whole(row, "gpus_per_node", int(ranks)))
+    if ranks <= _scale_up_domain(row):
+        nodes = 1.0
     if not (1 <= nodes <= ranks and nodes == int(nodes)):
         raise _NotCovered("n_nodes is not a whole number between 1 and the ranks")
     fields: dict[str, Any] = _node(row, ranks) if ranks > nodes else {"bandwidth": 1.0}
@@ -203,6 +206,15 @@ def _read(index: int, row: Row) -> _Job:
     host = "torch" in tool or "all_reduce_bench" in tool or bool(one_process and int(one_process[1]) > 1)
     return _Job(index, group, kind, quantity, measured, size=size, ranks=ranks, algorithm=algorithm, protocol=protocol,
                 host=host, **fields)  # fmt: skip
+
+
+def _scale_up_domain(row: Row) -> int:
+    """Accelerators that one switch of the node's own links joins, where it spans several nodes (NVL72)."""
+    if "nvlink" in _text(row, "inter_node_fabric").lower():
+        return 1 << 30
+    words = " ".join(_text(row, column) for column in ("system", "intra_node_fabric", "inter_node_fabric"))
+    found = re.search(r"nvl(\d+)", words.lower())
+    return int(found[1]) if found else 0
 
 
 def _whole(row: Row, column: str, otherwise: int) -> int:
