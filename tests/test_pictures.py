@@ -15,7 +15,7 @@ def chart() -> lab.Bars:
 def test_a_table_reads_in_a_terminal_and_on_a_page() -> None:
     table = lab.table([("part", "bytes"), ("weights", "**14 GB**")], "One card")
     assert repr(table).splitlines() == ["One card", "part     bytes", "weights  14 GB"]
-    assert "<caption>One card</caption>" in table._repr_html_()
+    assert ">One card</caption>" in table._repr_html_()
     assert "<b>14 GB</b>" in table._repr_html_()
 
 
@@ -45,3 +45,13 @@ def test_a_figure_needs_a_description() -> None:
     data, metadata = lab.Picture(chart().figure, "Two bars.")._repr_mimebundle_()
     assert data["text/plain"] == "Two bars."
     assert metadata["image/png"]["alt"] == "Two bars."
+
+
+def test_numbers_line_up_on_the_right_and_words_on_the_left() -> None:
+    page = lab.table(
+        [("part", "bytes", "verdict"), ("1 weights", "**14 GB**", "fits"), ("2 rest", "-3 GB", "")]
+    )._repr_html_()
+    assert '<td style="text-align: right;"><b>14 GB</b></td>' in page
+    assert '<td style="text-align: left;">fits</td>' in page
+    assert '<th scope="row" style="text-align: left; font-weight: normal;">1 weights</th>' in page
+    assert '<th scope="col" style="text-align: right;">bytes</th>' in page

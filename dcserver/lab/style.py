@@ -89,23 +89,39 @@ def words_to_text(words: str) -> str:
     return _BOLD.sub(r"\1", words)
 
 
+_NUMBER = re.compile(r"\W*\d")
+
+
+def _sides(rows: list[list[str]]) -> list[str]:
+    """Where the cells of each column stand: numbers to the right, so that their places line up, words to the left."""
+    columns = range(max(map(len, rows)))
+    cells = [[row[i] for row in rows[1:] if i < len(row) and row[i]] for i in columns]
+    return ["right" if i and c and all(map(_NUMBER.match, c)) else "left" for i, c in zip(columns, cells, strict=True)]
+
+
 def table_html(rows: Any, caption: str = "") -> str:
-    """Rows of cells, the first row being the head, as an HTML table."""
+    """Rows of cells, the first row being the head, as an HTML table.
+
+    Styles stand inline, for viewers that keep no others.
+    """
     rows = [[str(cell) for cell in row] for row in rows]
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{words_to_html(cell)}</th>' for cell in rows[0])
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<th scope="row">{words_to_html(cell)}</th>' if i == 0 else f"<td>{words_to_html(cell)}</td>"
-            for i, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows[1:]
-    )
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    sides = _sides(rows)
+
+    def line(row: list[str], scope: str, first: str, rest: str) -> str:
+        cells = []
+        for i, cell in enumerate(row):
+            tag = rest if i else first
+            scoped = f' scope="{scope}"' if tag == "th" else ""
+            weight = " font-weight: normal;" if scope == "row" and tag == "th" else ""
+            cells.append(f'<{tag}{scoped} style="text-align: {sides[i]};{weight}">{words_to_html(cell)}</{tag}>')
+        return f"<tr>{''.join(cells)}</tr>"
+
+    head = line(rows[0], "col", "th", "th")
+    body = "".join(line(row, "row", "th", "td") for row in rows[1:])
+    title = f'<caption style="text-align: left;">{html.escape(caption)}</caption>' if caption else ""
+    return f"<table>{title}<thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def table_text(rows: Any) -> str:
