@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -337,7 +338,10 @@ def test_extreme_values_draw_without_a_crash(kind: str, factor: float) -> None:
         )
 
     with np.errstate(all="ignore"):
-        assert make().update(**{k: scale(v) for k, v in first.items()}).png()
+        scaled = {k: scale(v) for k, v in first.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a warning would stand in the notebook
+        assert make().update(**scaled).png()
 
 
 def test_parts_and_kinds_must_be_known() -> None:
@@ -382,6 +386,32 @@ def test_an_automatic_range_holds_its_values_and_a_few_ticks(log: bool, high: fl
     assert low <= high / 50
     assert top >= high
     assert 2 <= len(ticks(axis, low, top)) <= 8
+
+
+def test_two_scales_of_a_prediction_are_the_same_and_filled() -> None:
+    chart = lab.Scatter("memory", format=units.format_bytes).update(groups={"a": ([31e9, 89e9], [30e9, 92e9])})
+    assert chart.axes.get_xlim() == chart.axes.get_ylim()
+    assert chart.axes.get_xlim()[1] / chart.axes.get_xlim()[0] < 10, "no whole decade for a factor of three"
+
+
+def test_counts_are_said_in_full() -> None:
+    assert lab.log_slider("gpus", "GPUs", 1, 16384, 8192, steps="2").texts[-2:] == ["8,192", "16,384"]
+    assert lab.axis("x").text(8192) == "8,192"
+    assert lab.axis("x").text(0.12345) == "0.123"
+
+
+def test_names_keep_off_points_lines_and_each_other() -> None:
+    x = np.linspace(0, 10, 50)
+    chart = lab.Curves(lab.axis("x", 0, 10), lab.axis("y", 0, 10))
+    points = [lab.Point(f"machine {i}", 3 + 0.5 * i, 5 + 0.2 * i) for i in range(5)]
+    chart.update(curves=[lab.Curve("line", x, x)], points=points, limits=[lab.Limit("wall", 5.2)])
+    boxes = list(chart._placed)
+    assert len(boxes) == 6
+    for i, (a, b, c, d) in enumerate(boxes):
+        for e, f, g, h in boxes[i + 1 :]:
+            assert min(c, g) <= max(a, e) or min(d, h) <= max(b, f), "two names overlap"
+    for px, py in [chart._pixels(p.x, p.y)[0] for p in points]:
+        assert not any(a < px < c and b < py < d for a, b, c, d in boxes), "a name covers a ring"
 
 
 def test_an_automatic_range_stays_until_it_must_move() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from dcserver import units
+from dcserver.lab.figures.axes import exact
 
 
 class Control:
@@ -101,7 +101,7 @@ def slider(
     high: float,
     default: float,
     step: float | None = None,
-    format: Callable[[float], str] = units.significant,
+    format: Callable[[float], str] = exact,
     unit: str = "",
 ) -> Control:
     """A slider with even steps.
@@ -136,7 +136,7 @@ def log_slider(
     low: float,
     high: float,
     default: float,
-    format: Callable[[float], str] = units.significant,
+    format: Callable[[float], str] = exact,
     unit: str = "",
     steps: str = "1-2-5",
 ) -> Control:

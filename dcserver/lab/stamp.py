@@ -68,6 +68,7 @@ def text(pixels: np.ndarray, artist: Any, dpi: float) -> None:
     y = pixels.shape[0] - anchor_y
     tall = step * (len(lines) - 1)
     baseline = {
+        "center_baseline": y + (capital - tall) / 2,
         "center": y + (capital - tall) / 2,
         "bottom": y - 0.24 * size - tall,
         "baseline": y - tall,

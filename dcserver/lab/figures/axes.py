@@ -13,6 +13,11 @@ _TIMES = [*(10.0**k for k in range(-12, 2)), 60.0, 600.0, 3600.0, 36000.0, 86400
           *(units.year * 10.0**k for k in range(8))]  # fmt: skip
 
 
+def exact(value: float) -> str:
+    """A count in full below a million, anything else to three digits: 8,192 processors, not 8,190."""
+    return f"{value:,.0f}" if abs(value) < 1e6 and float(value).is_integer() else units.significant(value)
+
+
 @dataclass(frozen=True)
 class Axis:
     """What one axis shows: its name, how numbers on it read, and its range.
@@ -37,7 +42,7 @@ class Axis:
     label: str
     low: float | None = None
     high: float | None = None
-    format: Callable[[float], str] = units.significant
+    format: Callable[[float], str] = exact
     log: bool = False
     binary: bool = False
     ticks: Sequence[float] | None = None
@@ -80,7 +85,7 @@ def ticks(axis: Axis, low: float, high: float, most: int = 7) -> list[float]:
         unit = _unit(axis, high)
         span = (high - low) / unit
         power = 10.0 ** math.floor(math.log10(span / most)) if span > 0 else 1.0
-        step = next(s * power for s in (1, 2, 2.5, 5, 10) if span / (s * power) <= most - 1)
+        step = next(s * power for s in (1, 2, 2.5, 5, 10, 20) if span / (s * power) <= most - 1 + 1e-9)
         first, last = math.ceil(low / unit / step - 1e-9), math.floor(high / unit / step + 1e-9)
         return [k * step * unit for k in range(first, last + 1)]
     if axis.format is units.format_time:
@@ -89,9 +94,10 @@ def ticks(axis: Axis, low: float, high: float, most: int = 7) -> list[float]:
         every = [2.0**k for k in range(math.ceil(math.log2(low) - 1e-9), math.floor(math.log2(high) + 1e-9) + 1)]
     else:
         every = [10.0**k for k in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)]
-        if len(every) < 3:
-            every = sorted(m * t for t in {10.0 ** math.floor(math.log10(low)), *every} for m in (1, 2, 5))
-            every = [t for t in every if low * 0.999 <= t <= high * 1.001]
+        decades = [10.0**k for k in range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)]
+        for mantissas in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+            if len(every) < 3:
+                every = [m * d for d in decades for m in mantissas if low * 0.999 <= m * d <= high * 1.001]
     stride = max(1, math.ceil(len(every) / most))
     if axis.binary and stride > 1:
         stride = next((s for s in (2, 5, 10, 20) if s >= stride), stride)
@@ -117,8 +123,10 @@ def fitted(axis: Axis, values: Any, current: tuple[float, float] | None, zero: b
         values = np.array([1.0, 10.0]) if axis.log else np.array([0.0, 1.0])
     least, most = float(values.min()), float(values.max())
     if axis.log:
-        low, high = 10.0 ** math.floor(math.log10(least) + 1e-9), 10.0 ** math.ceil(math.log10(1.25 * most) - 1e-9)
-        high = high if high > low else 10 * low
+        if most / least > 300:
+            low, high = 10.0 ** math.floor(math.log10(least) + 1e-9), 10.0 ** math.ceil(math.log10(1.25 * most) - 1e-9)
+        else:  # whole decades would leave so little data in a corner
+            low, high = 1 / nice_ceiling(1.1 / least), nice_ceiling(1.1 * most)
         if current and current[0] <= least and most <= current[1] and current[1] / current[0] <= 1e3 * high / low:
             low, high = current
     else:

@@ -54,7 +54,7 @@ class Heatmap(Chart):
             axes.spines[side].set_visible(False)
         axes.tick_params(length=0)
         self._set_scales(None, None)
-        axes.set_xlabel(self.x.label, fontsize=self._points(style.SIZE), color=style.INK, family=style.FONT)
+        self._name_x(self.x.label)
         top = axes.get_position().y1 * self.height
         for words, x, where in ((self.y.label, 8.0, "left"),):
             figure.text(x / self.width, (top + 8) / self.height, words, ha=where, va="bottom", color=style.INK,

@@ -64,6 +64,7 @@ class Curves(Chart):
         self.x, self.y = named(x), named(y)
         self._placed: list[tuple[float, float, float, float]] = []
         self._crowd: list[np.ndarray] = []
+        self._rings = np.zeros((0, 2))
 
     def _build(self, figure: Figure) -> Axes:
         self._axes = axes = super()._build(figure)
@@ -87,11 +88,12 @@ class Curves(Chart):
             for point in ghost.get("points", ()):
                 if point.kind == "here":
                     self._line([point.x], [point.y], "ghost dot", marker="o", markersize=9, color=style.GHOST, zorder=2)
-        for limit in limits:
-            self._draw_limit(limit)
         for index, curve in enumerate(curves):
             self._draw_curve(index, curve)
             self._avoid(curve)
+        self._rings = np.array([self._pixels(point.x, point.y)[0] for point in points]).reshape(-1, 2)
+        for limit in limits:
+            self._draw_limit(limit)
         self._name_ends(curves)
         for point in points:
             self._draw_point(point)
@@ -110,28 +112,49 @@ class Curves(Chart):
 
     def _draw_limit(self, limit: Limit) -> None:
         left, bottom, right, top = self._frame()
-        if limit.axis == "y":
-            span = self.axes.get_yaxis_transform()
-            self._line([0, 1], [limit.at] * 2, "limit y", color=style.LIMIT, linewidth=1.6, linestyle=(0, (5, 2)),
-                       transform=span, zorder=3)  # fmt: skip
-            y = self._pixels([self.axes.get_xlim()[0]], [limit.at])[0, 1]
-            words = f"{limit.name}: {self.y.text(limit.at)}"
-            below = y > top - 16
-            if bottom - 1 <= y <= top + 1:
-                self._text(6 / (right - left), limit.at, words, "limit text y", span, color="#a84300",
-                           va="top" if below else "bottom", ha="left", zorder=6)  # fmt: skip
-                self._placed.append((left, y - 16 if below else y, left + self.long(words), y + 16))
+        across = limit.axis == "y"
+        span = self.axes.get_yaxis_transform() if across else self.axes.get_xaxis_transform()
+        along, there = [0.0, 1.0], [limit.at, limit.at]
+        x_ends, y_ends = (along, there) if across else (there, along)
+        self._line(x_ends, y_ends, f"limit {limit.axis}", color=style.LIMIT, linewidth=1.6, linestyle=(0, (5, 2)),
+                   transform=span, zorder=3)  # fmt: skip
+        words = f"{limit.name}: {(self.y if across else self.x).text(limit.at)}"
+        wide, ends = self.long(words), (self.axes.get_xlim()[0], self.axes.get_ylim()[0])
+        x, y = self._pixels(*((ends[0], limit.at) if across else (limit.at, ends[1])))[0]
+        if not (bottom - 1 <= y <= top + 1 if across else left - 1 <= x <= right + 1):
+            return
+        if across:
+            starts = (left + 6, (left + right - wide) / 2, right - wide - 6)
+            spots = [(x0, y0, x0 + wide, y0 + LINE) for y0 in (y + 1, y - LINE - 1) for x0 in starts]
         else:
-            span = self.axes.get_xaxis_transform()
-            self._line([limit.at] * 2, [0, 1], "limit x", color=style.LIMIT, linewidth=1.6, linestyle=(0, (5, 2)),
-                       transform=span, zorder=3)  # fmt: skip
-            x = self._pixels([limit.at], [self.axes.get_ylim()[0]])[0, 0]
-            words = f"{limit.name}: {self.x.text(limit.at)}"
-            leftward = x + self.long(words) + 12 > right
-            if left - 1 <= x <= right + 1:
-                gap = "  "
-                self._text(limit.at, 0.985, words + gap if leftward else gap + words, "limit text x", span,
-                           color="#a84300", va="top", ha="right" if leftward else "left", zorder=6)  # fmt: skip
+            levels = (top - LINE - 2, (top + bottom) / 2, bottom + 4)
+            spots = [(x0, y0, x0 + wide, y0 + LINE) for y0 in levels for x0 in (x + 6, x - wide - 6)]
+        self._name_at(self._emptiest(spots), words, "limit text", color="#a84300", zorder=6)
+
+    def _emptiest(self, spots: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+        """The first of the boxes (left, bottom, right, top) that covers least of what is drawn; it is taken then."""
+        left, bottom, right, top = self._frame()
+        crowd = np.concatenate(self._crowd) if self._crowd else np.zeros((0, 2))
+        costs = []
+        for index, (x0, y0, x1, y1) in enumerate(spots):
+            cost = 12.0 * int(((crowd > (x0, y0)) & (crowd < (x1, y1))).all(axis=1).sum())
+            for a, b, c, d in self._placed:
+                cost += max(0.0, min(x1, c) - max(x0, a)) * max(0.0, min(y1, d) - max(y0, b))
+            outside = max(0, left - x0) + max(0, x1 - right - 20) + max(0, bottom - y0) + max(0, y1 - top - 14)
+            covered, close = (
+                int(((self._rings > (x0 - r, y0 - r)) & (self._rings < (x1 + r, y1 + r))).all(axis=1).sum())
+                for r in (4, 11)
+            )
+            # A name on a ring hides it, a name beside two rings could be either's, and a name far off is nobody's.
+            costs.append(4 * cost + 4000 * covered + 900 * close + 200 * outside + 30 * index)
+        best = spots[int(np.argmin(costs))]
+        self._placed.append(best)
+        return best
+
+    def _name_at(self, spot: tuple[float, float, float, float], words: str, key: str, **look: Any) -> None:
+        self._text(spot[0] / self.width, (spot[1] + spot[3]) / 2 / self.height, words, key, self.figure.transFigure,
+                   va="center", ha="left", bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+                   **look)  # fmt: skip
 
     def _draw_curve(self, index: int, curve: Curve) -> None:
         colour = style.COLOURS[index % len(style.COLOURS)]
@@ -205,41 +228,14 @@ class Curves(Chart):
         left, bottom, right, top = self._frame()
         if not (left - 2 <= x <= right + 2 and bottom - 2 <= y <= top + 2):
             return
-        wide = self.long(name, bold=bold)
-        tall = LINE * (1 + name.count("\n"))
-        crowd = np.concatenate(self._crowd) if self._crowd else np.zeros((0, 2))
-        options: list[tuple[float, int, tuple[float, float, float, float]]] = []
-        for dx, dy in (
-            (9, 8),
-            (-9, 8),
-            (9, -8),
-            (-9, -8),
-            (12, 0),
-            (-12, 0),
-            (0, 18),
-            (0, -18),
-            (9, 26),
-            (-9, 26),
-            (9, -26),
-            (-9, -26),
-        ):
+        wide, tall = self.long(name, bold=bold), LINE * (1 + name.count("\n"))
+        spots = []
+        for dx, dy in [(9, 8), (-9, 8), (9, -8), (-9, -8), (12, 0), (-12, 0), (0, 18), (0, -18),
+                       (9, 26), (-9, 26), (9, -26), (-9, -26), (0, 36), (0, -36)]:  # fmt: skip
             x0 = x + dx if dx > 0 else x + dx - wide if dx < 0 else x - wide / 2
             y0 = y + dy - tall / 2
-            box = (x0, y0, x0 + wide, y0 + tall)
-            clash = sum(
-                max(0.0, min(box[2], b[2]) - max(box[0], b[0])) * max(0.0, min(box[3], b[3]) - max(box[1], b[1]))
-                for b in self._placed
-            )
-            clash += 36 * int(((crowd > (x0, y0)) & (crowd < (box[2], box[3]))).all(axis=1).sum())
-            outside = (
-                max(0, left - box[0]) + max(0, box[2] - right - 20) + max(0, bottom - box[1]) + max(0, box[3] - top)
-            )
-            options.append((clash + 50 * outside, len(options), box))
-        box = min(options)[2]
-        self._placed.append(box)
-        self._text(box[0] / self.width, (box[1] + box[3]) / 2 / self.height, name, "point text",
-                   self.figure.transFigure, va="center", ha="left", weight="bold" if bold else "normal", zorder=7,
-                   bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1})  # fmt: skip
+            spots.append((x0, y0, x0 + wide, y0 + tall))
+        self._name_at(self._emptiest(spots), name, "point text", weight="bold" if bold else "normal", zorder=7)
 
     def _describe(self, **marks: Any) -> str:
         said = []
@@ -325,7 +321,7 @@ class Scatter(Curves):
         }
         both = [v for pair in groups.values() for v in pair]
         self._make_room(list(groups))
-        self._set_range("x", self.x, both, zero=False)
+        self._set_range("x", self.x, both, zero=False)  # both from the same values: the diagonal is a diagonal
         self._set_range("y", self.y, both)
         ends = np.array([self.axes.get_xlim()[0] / 10, self.axes.get_xlim()[1] * 10])
         error = marks.get("error")

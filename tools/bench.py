@@ -1,0 +1,147 @@
+"""How quick the course answers: controls of each panel, import, and evaluations a second of each model.
+
+python tools/bench.py [panels] [imports] [models]   (without names: all three)
+
+Figures hold for an idle machine; the load is printed beside them.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+POINTS = (1, 1_000, 1_000_000)
+MOVES = 60
+AIM = 50.0  # milliseconds for the median move
+
+
+def moves(panel: Any) -> Iterator[tuple[float, float, float]]:
+    """Milliseconds of random moves of a panel: by the clock, of this process, and in the model alone."""
+    panel.widget()
+    chance = random.Random(0)
+    compute, spent = panel.compute, 0.0
+
+    def timed(**values: Any) -> Any:
+        nonlocal spent
+        started = time.perf_counter()
+        try:
+            return compute(**values)
+        finally:
+            spent += time.perf_counter() - started
+
+    panel.compute = timed
+    for move in range(MOVES + 5):
+        control = chance.choice(panel.controls)
+        target = chance.choice([v for v in control.values if v != panel.values[control.name]])
+        spent, started, worked = 0.0, time.perf_counter(), time.process_time()
+        panel._widgets[control.name].value = control.to_widget(target)
+        if move >= 5:  # the first moves fill caches, as a learner's first moves do
+            yield 1e3 * (time.perf_counter() - started), 1e3 * (time.process_time() - worked), 1e3 * spent
+
+
+def panels() -> None:
+    """Time from a control's move to the new sentence, picture and table on their way to the page."""
+    import panels as finder
+
+    print(f"{'panel':44} {'median':>8} {'p95':>8} {'CPU':>8} {'model':>8}   ms a move; CPU and model: medians")
+    medians = []
+    for path in finder.chapters():
+        for name, panel in finder.panels(path).items():
+            clock, busy, model = (np.array(values) for values in zip(*moves(panel), strict=True))
+            medians.append(float(np.median(clock)))
+            figures = (medians[-1], float(np.quantile(clock, 0.95)), float(np.median(busy)), float(np.median(model)))
+            mark = "" if medians[-1] <= AIM else f"   over {AIM:.0f} ms"
+            print(f"{path.stem[:22] + ': ' + name:44} " + " ".join(f"{v:8.1f}" for v in figures) + mark, flush=True)
+    if medians:
+        print(f"{'all panels: median of medians, worst':44} {statistics.median(medians):8.1f} {max(medians):8.1f}")
+
+
+def imports() -> None:
+    """Time to import, in fresh processes, above an empty one; the best of several."""
+    print(f"{'import':48} {'best':>8}   ms")
+    statements = {
+        "(nothing)": "pass",
+        "numpy": "import numpy",
+        "dcserver": "import dcserver",
+        "dcserver.compute, memory, interconnect, energy": "from dcserver import compute, memory, interconnect, energy",
+        "dcserver.lab.Panel (ipywidgets, matplotlib)": "from dcserver import lab; lab.Panel",
+    }
+    empty = 0.0
+    for name, statement in statements.items():
+        taken = []
+        for _ in range(7):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", statement], check=True)
+            taken.append(1e3 * (time.perf_counter() - started))
+        best = min(taken)
+        empty = empty or best
+        print(f"{name:48} {best if name == '(nothing)' else best - empty:8.1f}")
+
+
+def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
+    """Each model as a function of an array that stands for so many designs."""
+    from dcserver import catalog, compute, energy, interconnect, memory
+
+    h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
+    dgx = catalog.server("DGX H100")
+    fabric = interconnect.fabric(450e9, 50e9)
+    yield "compute.roofline", lambda x: compute.roofline(h100, 10 + x)
+    yield "compute.matmul", lambda x: compute.matmul(h100, 512 + x, 4096, 4096)
+    yield "compute.operator", lambda x: compute.operator(h100, "softmax", rows=512 + x, columns=4096)
+    yield "memory.training_footprint", lambda x: memory.training_footprint(gpt3, data_parallel=1 + x % 64, zero_stage=1)
+    yield "memory.serving_footprint", lambda x: memory.serving_footprint(gpt3, batch=1 + x % 64)
+    yield "interconnect.all_reduce", lambda x: interconnect.all_reduce(1e6 + 1e3 * x, 64, fabric)
+    yield "interconnect.all_to_all", lambda x: interconnect.all_to_all(1e6 + 1e3 * x, 64, fabric)
+    yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
+    yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
+    yield "energy.facility", lambda x: energy.facility("air", x % 40)
+
+
+def evaluations() -> None:
+    """Evaluations a second of each model for one design, a thousand, a million in one call."""
+    print(f"{'model':32} " + " ".join(f"{f'{n:,} at once':>20}" for n in POINTS) + "   evaluations/s")
+    for name, model in models():
+        rates = []
+        for count in POINTS:
+            x = np.arange(count, dtype=float) if count > 1 else np.array(0.0)
+            model(x)
+            best, spent = np.inf, 0.0
+            while spent < 0.4:  # the best of several: what else runs here only ever slows it
+                started = time.perf_counter()
+                model(x)
+                taken = time.perf_counter() - started
+                best, spent = min(best, taken), spent + taken
+            rates.append(count / best)
+        print(f"{name:32} " + " ".join(f"{rate:20,.0f}" for rate in rates), flush=True)
+
+
+SECTIONS = {"panels": panels, "imports": imports, "models": evaluations}
+
+
+def main(names: list[str]) -> int:
+    unknown = [n for n in names if n not in SECTIONS]
+    if unknown:
+        print(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}", file=sys.stderr)
+        return 2
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    print(f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {os.cpu_count()} cores, load {load}\n")
+    for name in names or list(SECTIONS):
+        SECTIONS[name]()
+        print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
