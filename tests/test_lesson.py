@@ -287,7 +287,9 @@ def test_goals_hold_at_their_limits_and_nan_meets_none() -> None:
     assert below(20).met(20)
     assert not below(20).met(20.1)
     assert above(3).met(3)
+    assert not above(3).met(2.9)
     assert between(1, 2).met(1.5)
+    assert not between(1, 2).met(0.5)
     assert not between(1, 2).met(float("nan"))
     assert [str(g) for g in (below(20, "s"), above(0.5, "%"), between(1e9, 2e9, "B"))] == [
         "at most 20 s", "at least 50 %", "1 GB to 2 GB"]  # fmt: skip
@@ -366,6 +368,7 @@ def test_an_explanation_without_its_prediction_still_explains() -> None:
         "Explain. The model: 4 ms. You have made no prediction. Why."
     )
     assert "The model: network." in repr(lesson.explain("never", "network", "Why."))
+    assert "Measured: 61 µs." in repr(lesson.explain("never", 61e-6, "Why.", unit="s", by="Measured"))
 
 
 def test_number_predictions_are_right_when_close() -> None:
@@ -610,3 +613,11 @@ def test_a_tampered_file_breaks_nothing(tmp_path: Path) -> None:
     lesson.restore(tmp_path / "x.json")
     for card in (ask(), lesson.explain("ring-16", 4 * ms), lesson.quiz("end", questions()), lesson.progress()):
         assert card._repr_mimebundle_()["text/plain"]
+
+
+def test_marks_are_shown_as_type_and_left_out_where_there_is_only_text() -> None:
+    marked = [lesson.Question("Is it `a`?", {"**yes** `a`": "Because of `a`.", "no": "It is."}, "A")]
+    quiz = lesson.quiz("marks", marked, mine=["A"])
+    assert parts(quiz.form(), "RadioButtons")[0].options[0] == "A: yes a"
+    assert "<code>a</code>" in quiz.html()
+    assert "`" not in repr(quiz)

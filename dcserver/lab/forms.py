@@ -125,7 +125,7 @@ def radio(options: Options, index: int | None, label: str) -> Any:
     import ipywidgets as widgets
 
     return widgets.RadioButtons(
-        options=[options.lettered(i) for i in range(len(options.keys))],
+        options=[cards.plain(options.lettered(i)) for i in range(len(options.keys))],
         index=index,
         description=label,
         layout={"width": "auto"},
