@@ -76,6 +76,7 @@ def explain(
     unit: str | None = None,
     misconceptions: Mapping[Any, str] | str = "",
     close: float = 0.25,
+    by: str = "The model",
 ) -> Explanation:
     """Sets the learner's prediction beside the model's computed answer, and says why.
 
@@ -87,13 +88,14 @@ def explain(
     unit : in which the answer is shown; that of the prediction if left out
     misconceptions : what lies behind a wrong option, by option (or letter); or one text for all
     close : how far off a predicted number may be and still count as right, as a share
+    by : who says so: "The model", or "Measured" where the answer is a measurement
 
     Returns
     -------
     Explanation
         Follows the learner: answering or changing the prediction changes it too.
     """
-    return Explanation(name, answer, why, unit=unit, misconceptions=misconceptions, close=close)
+    return Explanation(name, answer, why, unit=unit, misconceptions=misconceptions, close=close, by=by)
 
 
 def check(name: str, value: Any, exercise: Any = None, **details: Any) -> Verdict:

@@ -137,8 +137,9 @@ class Explanation(Card):
         unit: str | None = None,
         misconceptions: Mapping[Any, str] | str = "",
         close: float = 0.25,
+        by: str = "The model",
     ) -> None:
-        self.name, self.why, self.misconceptions, self.close = name, why, misconceptions, close
+        self.name, self.why, self.misconceptions, self.close, self.by = name, why, misconceptions, close, by
         self.computed = scalar(answer)
         self.where = answers.key("predict", name)
         asked = self._asked()
@@ -179,8 +180,8 @@ class Explanation(Card):
         if asked and asked.options:
             option = asked.options.lettered(asked.options.nearest(self.computed) or 0)
             label = option.split(": ", 1)[1]
-            return f"The model: **{number} ({option})**." if number and number != label else f"The model: **{option}**."
-        return f"The model: **{number or say(self.computed)}**."
+            return f"{self.by}: **{number} ({option})**." if number and number != label else f"{self.by}: **{option}**."
+        return f"{self.by}: **{number or say(self.computed)}**."
 
     def _misconception(self) -> str:
         if isinstance(self.misconceptions, str):
