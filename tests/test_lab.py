@@ -317,6 +317,18 @@ def test_the_description_says_the_numbers(kind: str, words: str) -> None:
     assert words in make().update(**first).alt
 
 
+def test_a_waterfall_of_shares_does_not_write_each_share_twice() -> None:
+    chart = lab.Waterfall(lab.axis("share", 0, 1, format=units.format_percent), shares=False)
+    chart.update(steps={"a": 0.75, "b": 0.25})
+    assert chart.alt == "Waterfall of share, 100 % in all: a 75 %; b 25 %."
+
+
+def test_short_linear_axes_have_ticks() -> None:
+    # 50 us in five steps of 10 is 5.000000001 steps.
+    for high in (5e-5, 5e-4, 3e-7, 7.0, 1.2e9):
+        assert 2 <= len(ticks(lab.axis("time", format=units.format_time), 0.0, high, most=6)) <= 7
+
+
 @pytest.mark.parametrize("kind", ["bars", "stacked", "waterfall", "curves", "roofline"])
 @pytest.mark.parametrize("factor", [0.0, 1e-12, 1e15, np.inf, np.nan])
 def test_extreme_values_draw_without_a_crash(kind: str, factor: float) -> None:

@@ -204,12 +204,22 @@ class StackedBars(Rows):
 class Waterfall(Rows):
     """Where a total goes, part by part, each bar starting where the last one ended.
 
+    Parameters
+    ----------
+    x
+        The quantity: an ``Axis`` or a label.
+    shares
+        Whether each part's share of the total stands behind it; False where the quantity is a share itself.
+
     Marks: ``steps`` (mapping of part to value, negative values going back), ``total`` (name of the last row, which
     shows the sum; "" leaves it out), ``limits`` (list of ``(name, value)``).
     """
 
-    def __init__(self, x: Axis | str, title: str = "", width: int = 620, height: int = 360) -> None:
+    def __init__(
+        self, x: Axis | str, title: str = "", width: int = 620, height: int = 360, shares: bool = True
+    ) -> None:
         super().__init__(x, title, width, height)
+        self.shares = shares
 
     @staticmethod
     def _spans(steps: Mapping[str, float], total: str) -> list[tuple[str, float, float]]:
@@ -238,13 +248,16 @@ class Waterfall(Rows):
             if row + 1 < len(spans):
                 self._line([start + value] * 2, [row - 0.34, row + 1.34], "step", color=style.QUIET, linewidth=0.8,
                            zorder=2)  # fmt: skip
-            words = f" {self.x.text(value)}" + ("" if last or not whole else f"  ({share(value, whole)})")
+            words = f" {self.x.text(value)}" + (
+                "" if last or not whole or not self.shares else f"  ({share(value, whole)})"
+            )
             self._text(max(start, start + value), row, words, va="center", ha="left", zorder=6,
                        weight="bold" if last else "normal")  # fmt: skip
         self._wall(limits)
 
     def _describe(self, **marks: Any) -> str:
         whole = sum(map(float, marks["steps"].values()))
-        said = [f"{name} {self.x.text(value)} ({share(float(value), whole)})" for name, value in marks["steps"].items()]
+        said = [f"{name} {self.x.text(value)}" + (f" ({share(float(value), whole)})" if self.shares else "")
+                for name, value in marks["steps"].items()]  # fmt: skip
         said += [f"the limit {name} stands at {self.x.text(value)}" for name, value in marks.get("limits", ())]
         return f"Waterfall of {self.x.label}, {self.x.text(whole)} in all: " + "; ".join(said) + "."
