@@ -55,3 +55,8 @@ def test_numbers_line_up_on_the_right_and_words_on_the_left() -> None:
     assert '<td style="text-align: left;">fits</td>' in page
     assert '<th scope="row" style="text-align: left; font-weight: normal;">1 weights</th>' in page
     assert '<th scope="col" style="text-align: right;">bytes</th>' in page
+
+
+def test_one_word_among_numbers_does_not_move_the_column() -> None:
+    page = lab.table([("part", "need"), ("weights", "14 GB"), ("rest", "3 GB"), ("verdict", "fits")])._repr_html_()
+    assert '<td style="text-align: right;">fits</td>' in page

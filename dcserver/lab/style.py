@@ -96,7 +96,8 @@ def _sides(rows: list[list[str]]) -> list[str]:
     """Where the cells of each column stand: numbers to the right, so that their places line up, words to the left."""
     columns = range(max(map(len, rows)))
     cells = [[row[i] for row in rows[1:] if i < len(row) and row[i]] for i in columns]
-    return ["right" if i and c and all(map(_NUMBER.match, c)) else "left" for i, c in zip(columns, cells, strict=True)]
+    numbers = [sum(bool(_NUMBER.match(cell)) for cell in c) for c in cells]
+    return ["right" if i and 2 * numbers[i] > len(cells[i]) else "left" for i in columns]
 
 
 def table_html(rows: Any, caption: str = "") -> str:
