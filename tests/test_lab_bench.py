@@ -209,6 +209,19 @@ def test_before_measuring_the_reference_is_shown_the_same_in_every_run() -> None
     assert len(reference.exchange) > 8
 
 
+def test_a_half_measured_machine_does_not_stand_for_a_whole_one() -> None:
+    def stop(share: float, what: str) -> None:
+        if what.startswith("copying:"):
+            raise KeyboardInterrupt
+
+    report = bench.measure(1.0, ["matrix products", "copying"], progress=stop)
+    assert bench.latest() is bench.latest("matrix products") is report
+    assert bench.latest("matrix products", "copying") is bench.reference(), "copying was stopped"
+    assert bench.latest("disk") is bench.reference(), "the disk was left out"
+    with pytest.raises(ValueError, match="needed='disc'"):
+        bench.latest("disc")
+
+
 def test_pressing_the_button_measures_and_shows_it(monkeypatch: Any) -> None:
     monkeypatch.setattr(bench, "PARTS", ("copying",))
     monkeypatch.setattr(bench.measure, "__defaults__", (1.0, ("copying",), None))

@@ -166,6 +166,17 @@ def test_error_bar_takes_arrays_and_rejects_unknown_families() -> None:
         validation.interval("nonsense", 1.0)
 
 
+def test_an_error_bar_says_where_it_comes_from() -> None:
+    bar = validation.error_bar("gemm:matmul")
+    assert validation.interval("gemm:matmul", 100.0) == (100 * bar.low, 100 * bar.high)
+    assert bar.low <= bar.median <= bar.high
+    assert bar.median_abs_error <= bar.p90_abs_error
+    assert f"{bar.values} values" in str(bar)
+    assert "left out" in str(bar)
+    with pytest.raises(ValueError, match="nonsense"):
+        validation.error_bar("nonsense")
+
+
 @pytest.mark.parametrize("table", validation.TABLES)
 def test_about_four_of_five_measurements_lie_inside_their_bar(table: str) -> None:
     coverage = validation.score(table).as_dict()["coverage"]

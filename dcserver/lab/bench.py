@@ -40,9 +40,29 @@ def reference() -> MachineReport:
 _measured: MachineReport | None = None
 
 
-def latest() -> MachineReport:
-    """What was measured in this session; before that, the reference."""
-    return _measured or reference()
+def latest(*needed: str) -> MachineReport:
+    """What was measured in this session; before that, the reference.
+
+    Parameters
+    ----------
+    needed : parts (of ``PARTS``) without which a report is of no use: if one of them was not measured, or was
+        stopped half way, the reference answers instead
+
+    Raises
+    ------
+    ValueError
+        For an unknown part.
+    """
+    require_choice(PARTS, needed=list(needed))
+    if _measured and all(_whole(_measured, part) for part in needed):
+        return _measured
+    return reference()
+
+
+def _whole(report: MachineReport, part: str) -> bool:
+    stopped = any(note.startswith(f"stopped during {part};") for note in report.notes)
+    field = {"gpu": "gpu_matrix_products"}.get(part, part.replace(" ", "_"))
+    return len(getattr(report, field)) > 0 and not stopped
 
 
 def _about() -> dict[str, Any]:

@@ -9,10 +9,20 @@ import importlib
 from collections.abc import Iterable, Sequence
 
 from dcserver import catalog
-from dcserver.validation.score import Comparison, Row, Score, families, interval, number, score_rows
+from dcserver.validation.score import (
+    Comparison,
+    ErrorBar,
+    Row,
+    Score,
+    error_bar,
+    families,
+    interval,
+    number,
+    score_rows,
+)
 
-__all__ = ["TABLES", "Comparison", "Score", "compare", "detect", "families", "interval", "number", "score",
-           "score_rows"]  # fmt: skip
+__all__ = ["TABLES", "Comparison", "ErrorBar", "Score", "compare", "detect", "error_bar", "families", "interval",
+           "number", "score", "score_rows"]  # fmt: skip
 
 # Table of measurements: (module that predicts it, columns by which a file is recognised).
 TABLES: dict[str, tuple[str, frozenset[str]]] = {

@@ -124,12 +124,56 @@ def _rounded(value: Any) -> float:
     return round(float(value), 6)
 
 
+@dataclass(frozen=True)
+class ErrorBar:
+    """What measurements say about a family of answers: quantiles of measured / predicted, and errors.
+
+    ``low`` and ``high`` hold the central 80 %; ``residuals`` says which rows they come from.
+    """
+
+    family: str
+    values: int
+    low: float
+    median: float
+    high: float
+    median_abs_error: float
+    p90_abs_error: float
+    residuals: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.family}: measured / predicted is {self.low:.2f} to {self.high:.2f} for four in five of "
+            f"{self.values} values, median error {self.median_abs_error:.1%} ({self.residuals})"
+        )
+
+
 @cache
-def _ratios(family: str) -> tuple[float, float]:
+def error_bar(family: str) -> ErrorBar:
+    """The error bar that a family of answers has earned.
+
+    Parameters
+    ----------
+    family : str
+        One of ``validation.families()``: a table of measurements, or a quantity of one ("collectives:large").
+
+    Raises
+    ------
+    ValueError
+        If no error bar was earned for that family.
+
+    Notes
+    -----
+    Taught in chapter 00.
+
+    >>> bar = error_bar("gemm:matmul")
+    >>> 0.5 < bar.low < 1 < bar.high < 2
+    True
+    """
     table = family.partition(":")[0]
     for row in rows_of("error_bars", table):
         if row["family"] == family:
-            return float(row["low"]), float(row["high"])
+            return ErrorBar(family, int(row["values"]), float(row["low"]), float(row["median"]), float(row["high"]),
+                            float(row["median_abs_error"]), float(row["p90_abs_error"]), row["residuals"])  # fmt: skip
     raise ValueError(f"no error bar for family {family!r} in error_bars/{table}.csv")
 
 
@@ -153,9 +197,9 @@ def interval(family: str, value: Any) -> tuple[Any, Any]:
     ValueError
         If no error bar was earned for that family.
     """
-    low, high = _ratios(family)
+    bar = error_bar(family)
     value = np.asarray(value, dtype=float)
-    return value * low, value * high
+    return value * bar.low, value * bar.high
 
 
 def families() -> list[str]:
