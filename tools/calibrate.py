@@ -5,13 +5,14 @@ Usage: python tools/calibrate.py [FAMILY ...] (without names: all). The report g
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dcserver import catalog, validation
 from dcserver.catalog.tables import rows_of
-from dcserver.validation import fitting
+from dcserver.validation import fitting, training, training_memory
 
 HERE = Path(catalog.__file__).parent
 # Which tables fit which constants, jointly, in this order: what a later family builds on is fitted before it.
@@ -21,6 +22,7 @@ FAMILIES: dict[str, list[str]] = {
     "operators": ["ops_llmcompass"],
     "collectives": ["collectives"],
     "training_memory": ["training_bloom_sweep", "training_korthikanti22", "memory"],
+    "training": ["training_megatron_sc21", "training_korthikanti22", "training_bloom_sweep", "training_other"],
     "server_power": ["mlperf_power"],
 }
 # Tables that no constant is fitted on: their plain residuals are the error bar.
@@ -36,10 +38,21 @@ def write(path: Path, rows: list[dict]) -> None:
 
 
 def error_bars(table: str, comparison: validation.Comparison, ratios: np.ndarray, how: str) -> None:
-    """Central 80 % of measured / predicted, for the whole table and for each family that it names."""
+    """Central 80 % of measured / predicted, for the whole table and for each family that it names.
+
+    Families of the table that another calibration wrote stay as they are.
+    """
     families = np.array(list(comparison.families or [table] * len(ratios)), dtype=object)
-    rows = []
-    for family in dict.fromkeys([table, *families]):
+    own = set(families) <= {f"{table}:memory"} and len(families)  # times come with another calibration
+    names = list(dict.fromkeys([*([] if own else [table]), *families]))
+    try:
+        rows = [r for r in rows_of("error_bars", table) if r["family"] not in names and r["family"].startswith(table)]
+    except ValueError:
+        rows = []
+    before = [r for r in rows if r["family"] == table]
+    kept = [r for r in rows if r["family"] != table]
+    rows = before
+    for family in names:
         r = ratios if family == table else ratios[families == family]
         errors = np.abs(1 / r - 1)
         rows.append({
@@ -49,15 +62,30 @@ def error_bars(table: str, comparison: validation.Comparison, ratios: np.ndarray
         })  # fmt: skip
         print(f"  {family}: left-out median error {np.median(errors):.1%}, 90th percentile "
               f"{np.quantile(errors, 0.9):.1%}, bar {rows[-1]['low']} to {rows[-1]['high']}")  # fmt: skip
-    write(HERE / "error_bars" / f"{table}.csv", rows)
+    write(HERE / "error_bars" / f"{table}.csv", rows + kept)
+
+
+def comparisons_of(family: str) -> list[validation.Comparison]:
+    """What a family is fitted on; tables that state memory and time besides each other serve two families."""
+    tables = FAMILIES[family]
+    if family == "training_memory":
+        return [
+            replace(c := training_memory.compare(catalog.measurements(t)), families=[f"{t}:memory"] * len(c.rows))
+            if t != "memory" else validation.compare(t, catalog.measurements(t))
+            for t in tables
+        ]  # fmt: skip
+    if family == "training":
+        return [training.times(training.informative(catalog.measurements(t))) for t in tables]
+    return [validation.compare(t, catalog.measurements(t)) for t in tables]
 
 
 def calibrate(family: str) -> None:
     """Fit one family on its tables, then refit without each group for the error bars."""
     tables = FAMILIES[family]
-    comparisons = [validation.compare(t, catalog.measurements(t)) for t in tables]
+    comparisons = comparisons_of(family)
+    prior = [training.stack_prior()] if family == "training" else []
     rows = rows_of("constants", family)
-    constants = fitting.fit(family, comparisons)
+    constants = fitting.fit(family, comparisons + prior)
     print(f"{family} (on {', '.join(tables)})")
     for row in rows:
         if row["fitted"] == "1":
@@ -71,7 +99,12 @@ def calibrate(family: str) -> None:
                   f"allowed {low:g} to {high:g}){edge}")  # fmt: skip
             row["value"] = f"{value:.6g}"
     write(HERE / "constants" / f"{family}.csv", rows)
-    ratios = fitting.left_out_ratios(family, comparisons, constants)
+    ratios = fitting.left_out_ratios(family, comparisons, constants, prior)
+    if family == "training":  # rows that no constant was fitted on, whole runs for instance, are predicted with all
+        extra = [training.times(training.informative(catalog.measurements(t), False)) for t in tables]
+        predicted = [c.predict(constants) if len(c.rows) else np.zeros(0) for c in extra]
+        ratios = [np.concatenate([r, e.measured / p]) for r, e, p in zip(ratios, extra, predicted, strict=True)]
+        comparisons = [replace(c, families=[*c.families, *e.families]) for c, e in zip(comparisons, extra, strict=True)]
     for table, comparison, ratio in zip(tables, comparisons, ratios, strict=True):
         error_bars(table, comparison, ratio, "group left out of the fit")
 

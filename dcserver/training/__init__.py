@@ -1,6 +1,7 @@
 """One training step on a cluster: plan, software stack, time and where it goes. Taught in chapter 07."""
 
 from dcserver.training.flops import attention_flops, layer_flops, training_flops
+from dcserver.training.layer import layer_work
 from dcserver.training.pipeline import Timeline, bubble, timeline
 from dcserver.training.plan import DTYPES, SCHEDULES, Plan
 from dcserver.training.stacks import STACKS, Stack, stack
@@ -20,6 +21,7 @@ __all__ = [
     "compose",
     "layer_flops",
     "stack",
+    "layer_work",
     "step",
     "timeline",
     "training_flops",

@@ -90,7 +90,7 @@ def layer_work(model: Transformer, accelerator: Accelerator, fabric: Fabric, sta
     length = np.maximum(np.ceil(s / cp), 1.0)
     moe = np.asarray(m.experts) > 1
     a, kv = np.ceil(m.heads / t), np.ceil(np.maximum(m.kv_heads / t, 1.0))
-    d, h = np.asarray(m.head_dim, dtype=float), np.asarray(m.hidden, dtype=float)
+    d, h = np.maximum(np.round(m.head_dim), 1.0), np.asarray(m.hidden, dtype=float)
     qkv, inner = np.ceil((a + 2 * kv) * d), np.ceil(a * d)
     shared = np.where(moe, np.asarray(m.shared_experts, dtype=float), 1.0)
     wide = np.maximum(np.ceil(shared * m.feed_forward / t), 1.0)  # inner width of the part that every token visits
@@ -130,9 +130,8 @@ def layer_work(model: Transformer, accelerator: Accelerator, fabric: Fabric, sta
         heads = np.maximum(np.ceil(b * a), 1.0)
         plain_rate = _half(accelerator, dtype)
         loose = alignment(d, c)
-        qk = matmul(accelerator, length, s, d, plain_rate, heads).time
-        av = matmul(accelerator, length, d, s, plain_rate, heads).time
-        back = matmul(accelerator, s, d, length, plain_rate, heads).time
+        qk, av, back = _stacked(accelerator, [(length, s, d, heads), (length, d, s, heads), (s, d, length, heads)],
+                                plain_rate)  # fmt: skip
         attention_forward = np.where(fused, kernel, loose * (qk + av))
         attention_backward = np.where(fused, 2.5 * kernel, loose * (qk + av + 2 * back))
 
@@ -176,7 +175,8 @@ def layer_work(model: Transformer, accelerator: Accelerator, fabric: Fabric, sta
         expert_time = 2 * interconnect.seconds("all_to_all", visits * h * 2, ep, fabric, launch=0.0)
         expert_time = np.where(moe, expert_time, 0.0)
 
-    vocabulary = np.maximum(np.ceil(m.vocabulary / t), 1.0)
+    # Vocabularies are padded, so that each accelerator's part is a multiple of 128.
+    vocabulary = np.maximum(np.ceil(m.vocabulary / (128 * t)), 1.0) * 128
     ((logits, _),) = _products(accelerator, [(tokens, vocabulary, h, 1.0, 1.0)], _half(accelerator, dtype), c)
     # Logits in 16 bits, their 32-bit copy, its exponentials, and the gradient back: 2 + 4 + 4 + 4 + 4 + 2 bytes.
     logits_bytes = tokens * vocabulary * 20
@@ -186,7 +186,7 @@ def layer_work(model: Transformer, accelerator: Accelerator, fabric: Fabric, sta
         forward + zero, backward + zero, weights + zero, attention_forward + zero, attention_backward + zero,
         bytes_forward / bandwidth + zero, bytes_backward / bandwidth + zero, inner_forward / bandwidth + zero,
         inner_backward / bandwidth + zero, tensor + zero, tensor + zero, context + zero, 2 * context + zero,
-        expert_time + zero, expert_time + zero, np.where(moe, 40.0, 16.0) + np.where(fused, 0.0, 6.0) + zero,
+        expert_time + zero, expert_time + zero, np.where(moe, 48.0, 24.0) + np.where(fused, 0.0, 6.0) + zero,
         sum(logits) + zero, logits_bytes / bandwidth + zero, embedding_bytes / bandwidth + zero,
     )  # fmt: skip
 
@@ -199,11 +199,20 @@ def _half(accelerator: Accelerator, dtype: str) -> str:
 
 
 def _products(accelerator: Accelerator, shapes: list[tuple[Any, ...]], dtype: str, c: Constants) -> list[Any]:
-    """Seconds of each product forward, of its input's gradient, and of its weights' gradient."""
+    """Seconds of each product forward, of its input's gradient, and of its weights' gradient; and how often it comes."""
+    sizes = []
+    for rows, columns, depth, batch, _ in shapes:
+        sizes += [(rows, columns, depth, batch), (rows, depth, columns, batch), (depth, columns, rows, batch)]
+    times = _stacked(accelerator, sizes, dtype)
     found = []
-    for rows, columns, depth, batch, passes in shapes:
+    for k, (_, columns, depth, _, passes) in enumerate(shapes):
         loose = np.maximum(alignment(columns, c), alignment(depth, c))
-        times = [loose * matmul(accelerator, *size, dtype, batch, launch_latency=0.0).time
-                 for size in ((rows, columns, depth), (rows, depth, columns), (depth, columns, rows))]  # fmt: skip
-        found.append((times, passes))
+        found.append(([loose * times[3 * k + j] for j in range(3)], passes))
     return found
+
+
+def _stacked(accelerator: Accelerator, sizes: list[tuple[Any, ...]], dtype: str) -> Any:
+    """Seconds of several matrix products in one call: rows, columns, depth, batch of each."""
+    shape = np.broadcast_shapes(*[np.shape(x) for size in sizes for x in size])
+    m, n, k, batch = (np.stack([np.broadcast_to(size[i], shape) for size in sizes]) for i in range(4))
+    return matmul(accelerator, m, n, k, dtype, batch, launch_latency=0.0).time

@@ -29,6 +29,7 @@ class Stack:
     tensor_overlap, data_overlap, expert_overlap : share of that traffic that arithmetic hides
     transfer_overlap : share of pipeline transfers that arithmetic hides
     host_latency : seconds of the host for each kernel; counts where kernels are shorter
+    layer_latency : seconds a layer and micro-batch in which the device waits for the host
     optimizer_passes : time of the optimizer over reading and writing its states once
     gradient_bytes : bytes of a gradient when summed over data parallelism
     jitter : standard deviation of a rank's time, as a share of a step
@@ -46,6 +47,7 @@ class Stack:
     expert_overlap: Any = 0.0
     transfer_overlap: Any = 0.0
     host_latency: Any = 5e-6
+    layer_latency: Any = 0.0
     optimizer_passes: Any = 1.0
     gradient_bytes: Any = 4.0
     jitter: Any = 0.0

@@ -73,14 +73,16 @@ def fit(family: str, comparisons: Sequence[Comparison], without: str | None = No
     return decode(solution.x)
 
 
-def left_out_ratios(family: str, comparisons: Sequence[Comparison], start: Constants) -> list[np.ndarray]:
+def left_out_ratios(family: str, comparisons: Sequence[Comparison], start: Constants,
+                    prior: Sequence[Comparison] = ()) -> list[np.ndarray]:  # fmt: skip
     """measured / predicted of every value, each group predicted by constants fitted without it.
 
+    ``prior`` takes part in every fit and is not predicted: what holds constants that only the left-out group informs.
     Returns one array per comparison, aligned with it.
     """
     ratios = [np.full(len(c.measured), np.nan) for c in comparisons]
     for group in dict.fromkeys(g for c in comparisons for g in c.groups):
-        constants = fit(family, comparisons, without=group, start=start)
+        constants = fit(family, [*comparisons, *prior], without=group, start=start)
         for ratio, c in zip(ratios, comparisons, strict=True):
             mask = np.array([g == group for g in c.groups], dtype=bool)
             if mask.any():
