@@ -400,6 +400,13 @@ def test_an_automatic_range_holds_its_values_and_a_few_ticks(log: bool, high: fl
     assert 2 <= len(ticks(axis, low, top)) <= 8
 
 
+def test_a_series_of_measured_points_is_summed_up() -> None:
+    points = [lab.Point("H100" if x == 1 else "", x, 2.0 * x) for x in (1, 2, 3)] + [lab.Point("you", 9, 9, "here")]
+    words = lab.Roofline().update(points=points).alt
+    assert "measured H100: 3 points from 2 FLOP/s at 1 to 6 FLOP/s at 3; you: 9 FLOP/s at 9." in words
+    assert ". ." not in words
+
+
 def test_two_scales_of_a_prediction_are_the_same_and_filled() -> None:
     chart = lab.Scatter("memory", format=units.format_bytes).update(groups={"a": ([31e9, 89e9], [30e9, 92e9])})
     assert chart.axes.get_xlim() == chart.axes.get_ylim()

@@ -48,8 +48,7 @@ CSS = """
 .dcserver-panel .dcserver-table { overflow-x: auto; height: auto; }
 .dcserver-panel table { border-collapse: collapse; font-size: 13px; line-height: 1.5; margin-top: 8px; }
 .dcserver-panel caption { text-align: left; font-weight: 600; padding-bottom: 4px; }
-.dcserver-panel th, .dcserver-panel td { padding: 3px 14px 3px 0; text-align: right; font-weight: normal;
+.dcserver-panel th, .dcserver-panel td { padding: 3px 14px 3px 0; font-weight: normal;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); font-variant-numeric: tabular-nums; }
-.dcserver-panel th:first-child { text-align: left; }
 .dcserver-panel thead th { font-weight: 600; border-bottom-width: 2px; }
 """

@@ -166,7 +166,7 @@ class Panel:
     def _table_html(self) -> str:
         if not self.rows:
             return ""
-        return style.table_html(self.rows, caption=self.title)
+        return style.table_html(self.rows)
 
     def _refresh(self) -> None:
         if self._view is None:

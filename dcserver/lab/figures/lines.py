@@ -251,10 +251,26 @@ class Curves(Chart):
         for limit in marks.get("limits", ()):
             axis = self.y if limit.axis == "y" else self.x
             said.append(f"the limit {limit.name} stands at {axis.text(limit.at)}")
-        for point in marks.get("points", ()):
-            what = "measured " if point.kind == "measured" else ""
-            said.append(f"{what}{point.name}: {self.y.text(point.y)} at {self.x.text(point.x)}")
+        said += self._describe_points(marks.get("points", ()))
         return f"{self.y.label} against {self.x.label}: " + "; ".join(said) + "." if said else "An empty chart."
+
+    def _describe_points(self, points: Sequence[Point]) -> list[str]:
+        """Points one by one, but a name and the nameless points after it, which are one series, as one."""
+        series: list[list[Point]] = []
+        for point in points:
+            if point.name or not series or series[-1][-1].kind != point.kind:
+                series.append([])
+            series[-1].append(point)
+        said = []
+        for first, *rest in series:
+            name = f"measured {first.name}" if first.kind == "measured" else first.name
+            here = f"{self.y.text(first.y)} at {self.x.text(first.x)}"
+            if rest:
+                last = f"{self.y.text(rest[-1].y)} at {self.x.text(rest[-1].x)}"
+                said.append(f"{name.strip()}: {1 + len(rest)} points from {here} to {last}")
+            else:
+                said.append(f"{name.strip()}: {here}" if name.strip() else here)
+        return said
 
 
 class Roofline(Curves):
@@ -298,7 +314,8 @@ class Roofline(Curves):
             for name, peak, bandwidth in marks.get("roofs", ())
         ]
         rest = {k: v for k, v in marks.items() if k != "roofs"}
-        return "Roofline. " + "; ".join(said) + ". " + (super()._describe(**rest) if any(rest.values()) else "")
+        parts = ["Roofline", "; ".join(said)] if said else ["Roofline"]
+        return ". ".join(parts) + ". " + (super()._describe(**rest) if any(len(v) for v in rest.values()) else "")
 
 
 class Scatter(Curves):
