@@ -47,6 +47,22 @@ def test_a_figure_needs_a_description() -> None:
     assert metadata["image/png"]["alt"] == "Two bars."
 
 
+def test_a_chart_described_in_other_words_keeps_its_marks() -> None:
+    told = lab.show(chart(), alt="Idle draws a tenth of busy.")
+    assert told.alt == "Idle draws a tenth of busy."
+    assert told.png() == chart().png()
+
+
+@pytest.mark.parametrize("ring", [700.0, 730.0, 760.0])
+def test_the_ring_of_a_measurement_never_covers_the_value_of_its_bar(ring: float) -> None:
+    bars = lab.Bars(lab.axis("watts", 0, 1200)).update(bars={"busy": 700.0}, measured={"busy": ring})
+    (words,) = (text for text in bars.axes.texts if "700" in text.get_text())
+    assert words.get_position()[0] == ring
+    far = lab.Bars(lab.axis("watts", 0, 1200)).update(bars={"busy": 700.0}, measured={"busy": 300.0})
+    (words,) = (text for text in far.axes.texts if "700" in text.get_text())
+    assert words.get_position()[0] == 700
+
+
 def test_numbers_line_up_on_the_right_and_words_on_the_left() -> None:
     page = lab.table(
         [("part", "bytes", "verdict"), ("1 weights", "**14 GB**", "fits"), ("2 rest", "-3 GB", "")]

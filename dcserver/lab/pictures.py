@@ -27,12 +27,12 @@ def bundle(png: bytes, alt: str, width: int, height: int) -> tuple[dict[str, Any
 
 
 class Picture:
-    """A matplotlib figure as a cell's output, with alternative text.
+    """A matplotlib figure, or a chart, as a cell's output, with alternative text.
 
     Parameters
     ----------
     figure
-        The figure; drawn as it stands.
+        The figure or chart; drawn as it stands.
     alt
         A sentence that says what it shows.
     """
@@ -40,10 +40,14 @@ class Picture:
     def __init__(self, figure: Any, alt: str) -> None:
         if not alt.strip():
             raise ValueError("alt='' must say in words what the picture shows")
-        self.figure, self.alt = figure, alt
+        # A chart's marks are drawn by the chart: matplotlib would show bare axes.
+        self._chart = figure if hasattr(figure, "_describe") else None
+        self.figure, self.alt = figure.figure if self._chart else figure, alt
 
     def png(self) -> bytes:
         """The figure drawn at twice the page's resolution."""
+        if self._chart is not None:
+            return self._chart.png()
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         self.figure.set_dpi(100 * style.SCALE)
@@ -106,7 +110,7 @@ def show(chart: Any, alt: str = "", rows: Sequence[Sequence[Any]] | None = None)
         The table beside the picture, its head first; shown below it.
     """
     own = hasattr(chart, "_describe")
-    picture = chart if own and not alt else Picture(chart.figure if own else chart, alt)
+    picture = chart if own and not alt else Picture(chart, alt)
     if rows is None:
         return picture
     from IPython.display import display

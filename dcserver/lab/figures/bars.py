@@ -130,11 +130,19 @@ class Bars(Rows):
             self._box(start, row - 0.32, value - start, 0.64, facecolor=style.COLOURS[0] if strong else "#b7c9d8",
                       edgecolor="white", zorder=3)  # fmt: skip
             shown = min(max(value, low), high) if np.isfinite(value) else low
-            self._text(shown, row, f" {self.x.text(value)}", va="center", ha="left", zorder=6, weight="bold")
+            words = f" {self.x.text(value)}"
+            if name in measured and self._covers(measured[name], shown, words):
+                shown, words = float(measured[name]), f"  {words}"  # behind the ring, not beneath it
+            self._text(shown, row, words, va="center", ha="left", zorder=6, weight="bold")
             if name in measured:
                 self._line([measured[name]], [row], "ring", marker="o", markersize=9, markerfacecolor="white",
                            markeredgecolor=style.INK, markeredgewidth=1.8, linestyle="none", zorder=5)  # fmt: skip
         self._wall(limits)
+
+    def _covers(self, ring: float, end: float, words: str) -> bool:
+        """Whether the ring of a measurement would hide part of the words behind a bar's end."""
+        at, start = (self.axes.transData.transform((x, 0))[0] / style.SCALE for x in (float(ring), end))
+        return bool(-7 < at - start < self.long(words, bold=True) + 7)
 
     def _describe(self, **marks: Any) -> str:
         said = [f"{name} {self.x.text(value)}" for name, value in marks["bars"].items()]
