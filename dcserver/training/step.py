@@ -41,7 +41,6 @@ class TrainingStep:
 
     time: Any
     breakdown: dict[str, Any]
-    limit: Any
     tokens: Any
     model_flops: Any
     hardware_flops: Any
@@ -52,6 +51,16 @@ class TrainingStep:
     stack: Stack = field(repr=False)
     batch: Any = field(repr=False)
     sequence: Any = field(repr=False)
+
+    @cached_property
+    def limit(self) -> Any:
+        """What takes most of the time: worked out when asked for, since a search over millions of plans does not ask."""
+        names = [LIMITS.get(name, name) for name in PARTS]
+        groups = list(dict.fromkeys(names))
+        sums = [sum(np.asarray(self.breakdown[n]) for n, g in zip(PARTS, names, strict=True) if g == group)
+                for group in groups]  # fmt: skip
+        limit = np.array(groups)[np.argmax(np.stack(np.broadcast_arrays(*sums)), axis=0)]
+        return limit if limit.ndim else str(limit)
 
     @property
     def tokens_per_second(self) -> Any:
@@ -356,12 +365,6 @@ def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Pla
     time = steady + parts["stragglers"]
     parts = {name: _plain(np.broadcast_to(value, np.shape(time))) for name, value in parts.items()}
 
-    names = np.array([LIMITS.get(name, name) for name in PARTS])
-    groups = list(dict.fromkeys(names))
-    sums = np.stack(
-        [sum(np.asarray(parts[n]) for n, g in zip(PARTS, names, strict=True) if g == group) for group in groups]
-    )
-    limit = np.array(groups)[np.argmax(sums, axis=0)]
     tokens = np.asarray(batch, dtype=float) * sequence
     causal = np.asarray(model.causal) * (np.asarray(s.fused_attention) > 0) * np.asarray(s.causal_skip) > 0
     useful = training_flops(model, tokens, sequence, 0)
@@ -370,7 +373,7 @@ def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Pla
     )
     peak = ranks * np.asarray(machine(cluster)[1].peak(RATE_OF.get(plan.dtype, plan.dtype)), dtype=float)
     return TrainingStep(
-        _plain(time), parts, limit if limit.ndim else str(limit), _plain(tokens), useful, spent, _plain(peak),
+        _plain(time), parts, _plain(tokens), useful, spent, _plain(peak),
         model, cluster, plan, s, batch, sequence,
     )  # fmt: skip
 
