@@ -18,10 +18,11 @@ def _divides(name: str, divisor: Any, whole_name: str, whole: Any) -> Rule:
     return np.mod(whole, divisor) == 0, (name, divisor, whole_name, whole)
 
 
-def _rules(
+def rules(
     model: catalog.Transformer, sequence: Any, data_parallel: Any, tensor_parallel: Any, sequence_parallel: Any,
     pipeline_parallel: Any, interleave: Any, context_parallel: Any, expert_parallel: Any,
 ) -> Iterator[Rule]:  # fmt: skip
+    """The rules of ``splits`` one by one: a mask, and the words with which ``require_divides`` says it is broken."""
     t, p, v = (np.asarray(x, dtype=float) for x in (tensor_parallel, pipeline_parallel, interleave))
     yield _divides("tensor_parallel", t, "attention heads", model.heads)
     # More accelerators than key-value heads: each head stands on several of them.
@@ -67,10 +68,10 @@ def splits(
         count as a layer each. Taught in chapter 04.
     """
     sequence = model.sequence if sequence is None else sequence
-    rules = _rules(model, sequence, data_parallel, tensor_parallel, sequence_parallel, pipeline_parallel,
-                   interleave, context_parallel, expert_parallel)  # fmt: skip
+    found = rules(model, sequence, data_parallel, tensor_parallel, sequence_parallel, pipeline_parallel,
+                  interleave, context_parallel, expert_parallel)  # fmt: skip
     possible: Any = True
-    for ok, _ in rules:
+    for ok, _ in found:
         possible = possible & ok
     possible = possible & ((np.asarray(interleave) == 1) | (np.asarray(pipeline_parallel) > 1))
     return possible if np.ndim(possible) else bool(possible)
@@ -86,7 +87,7 @@ def require_splits(model: catalog.Transformer, **plan: Any) -> None:
     """
     whole = {name: value for name, value in plan.items() if name != "sequence_parallel"}
     require_whole(**whole)
-    for ok, names in _rules(model, **plan):
+    for ok, names in rules(model, **plan):
         if not np.all(ok):
             require_divides(*names)
     interleave, stages = np.broadcast_arrays(np.asarray(plan["interleave"]), np.asarray(plan["pipeline_parallel"]))

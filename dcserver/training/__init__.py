@@ -5,7 +5,7 @@ from dcserver.training.layer import layer_work
 from dcserver.training.pipeline import Timeline, bubble, timeline
 from dcserver.training.plan import DTYPES, SCHEDULES, Plan
 from dcserver.training.stacks import STACKS, Stack, stack
-from dcserver.training.step import PARTS, TrainingStep, compose, step, work
+from dcserver.training.step import PARTS, TrainingStep, compose, footprint, step, work
 
 __all__ = [
     "DTYPES",
@@ -19,6 +19,7 @@ __all__ = [
     "attention_flops",
     "bubble",
     "compose",
+    "footprint",
     "layer_flops",
     "stack",
     "layer_work",

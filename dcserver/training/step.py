@@ -80,14 +80,7 @@ class TrainingStep:
     @cached_property
     def memory(self) -> memory.TrainingFootprint:
         """Bytes on an accelerator of the fullest stage."""
-        p = self.plan
-        wide = np.asarray(self.stack.gradient_bytes) > 2
-        return memory.training_footprint(
-            self.model, micro_batch=p.micro_batch, sequence=self.sequence, micro_batches=p.micro_batches(self.batch),
-            recomputation=p.recomputation, zero_stage=p.zero_stage, dtype=KEPT_AS.get(p.dtype, p.dtype),
-            optimizer=p.optimizer, gradient_dtype=wide.astype(int), fused_attention=np.asarray(self.stack.fused_attention) > 0,
-            dropout=np.asarray(self.stack.dropout) > 0, offload_optimizer=p.offload_optimizer,
-            offload_activations=p.offload_activations, validate=False, **p.splits())  # fmt: skip
+        return footprint(self.model, self.plan, self.batch, self.sequence, self.stack)
 
     @property
     def fits(self) -> Any:
@@ -144,6 +137,18 @@ class TrainingStep:
                      f"{format_percent(self.hardware_flops_utilization)} of {format_flops(self.peak_flops)}; "
                      f"limit: {self.limit}")  # fmt: skip
         return "\n".join(lines)
+
+
+def footprint(model: Transformer, plan: Plan, batch: Any, sequence: Any, stack: Stack) -> memory.TrainingFootprint:
+    """Bytes on an accelerator of the fullest stage, with what the stack keeps; not checked. Arguments as in ``step``."""
+    p = plan
+    wide = np.asarray(stack.gradient_bytes) > 2
+    return memory.training_footprint(
+        model, micro_batch=p.micro_batch, sequence=sequence, micro_batches=p.micro_batches(batch),
+        recomputation=p.recomputation, zero_stage=p.zero_stage, dtype=KEPT_AS.get(p.dtype, p.dtype),
+        optimizer=p.optimizer, gradient_dtype=wide.astype(int), fused_attention=np.asarray(stack.fused_attention) > 0,
+        dropout=np.asarray(stack.dropout) > 0, offload_optimizer=p.offload_optimizer,
+        offload_activations=p.offload_activations, validate=False, **p.splits())  # fmt: skip
 
 
 def _plain(value: Any) -> Any:
@@ -309,6 +314,7 @@ def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Pla
                                               * w.attention_forward * attention, 0.0))  # fmt: skip
     moving = s.passes * (w.bytes_forward + w.bytes_backward + np.where(full, w.bytes_forward, 0.0)
                          + w.inner_bytes_backward + w.inner_bytes_forward * np.where(inner, 2.0, 1.0))  # fmt: skip
+    moving = moving + s.accumulation_bytes * w.update
     again = np.where(full, 2.0, 1.0)
     tensor = (again * w.tensor_forward + w.tensor_backward) * (1 - s.tensor_overlap)
     # The ring of context parallelism runs beside the attention kernel; what is longer shows.
@@ -317,7 +323,7 @@ def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Pla
     expert = (again * w.expert_forward + w.expert_backward) * (1 - s.expert_overlap)
     busy = forward + backward + redone + moving
     host = w.kernels * (2.5 + again - 0.5) * s.host_latency
-    launch = np.maximum(host - busy - tensor - expert, 0.0) + s.layer_latency
+    launch = np.maximum(host - busy - tensor - expert, 0.0)
     launch = launch + np.where(np.asarray(model.experts) > 1, c["expert_latency"], 0.0)
     compute = busy + tensor + context + expert + launch
 
