@@ -191,6 +191,21 @@ def test_a_saved_panel_keeps_numbers_picture_description_and_table() -> None:
     assert ">1 GB</td>" in still
 
 
+def test_a_panel_says_what_to_do_below_its_title() -> None:
+    head = transfer(task="Double the *size*.").widget().children[0].value
+    assert '<div class="dcserver-task">Double the *size*.</div>' in head
+
+
+def test_a_picture_without_a_kernel_has_its_description_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append(data))
+    lab.Bars("watts").update(bars={"fan": 90.0})._ipython_display_()
+    picture, words = shown
+    assert picture["image/png"].startswith(b"\x89PNG")
+    assert "Bars of watts: fan 90." in words["text/html"]
+    assert "image/png" not in words
+
+
 def test_the_ghost_is_the_state_before_the_present_run_of_moves() -> None:
     panel = transfer()
     panel.set(size=1e6)

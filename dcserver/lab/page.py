@@ -22,6 +22,9 @@ CSS = """
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
 .jp-OutputArea:has(.dcserver-panel) .jp-OutputArea-child:has(.dcserver-still), .dcserver-panel ~ .dcserver-still { display: none; }
 .dcserver-panel .dcserver-title { font-weight: 600; font-size: 15px; line-height: 1.3; padding: 0 0 2px; }
+.dcserver-panel .dcserver-task { font-size: 14px; line-height: 1.4; padding: 0 0 2px; white-space: normal; }
+.dcserver-panel .dcserver-task:empty { display: none; }
+.dcserver-panel .dcserver-title { white-space: normal; }
 .dcserver-panel .dcserver-body { flex-flow: row wrap; align-items: flex-start; gap: 8px 24px; overflow: visible; }
 .dcserver-panel .dcserver-controls { flex: 0 0 280px; gap: 10px; overflow: visible; padding-top: 6px; }
 .dcserver-panel .dcserver-view { flex: 1 1 420px; min-width: 0; max-width: 640px; overflow: visible; }

@@ -54,6 +54,8 @@ class Panel:
         From the result to a description of the picture; left out, the chart describes itself.
     presets
         Stations of the story: mapping of button text to the controls' values.
+    task
+        What to do, in one sentence, shown below the title.
 
     ``marks``, ``readout``, ``table`` and ``alt`` receive the result, and besides any control that they name as a
     further parameter. A ``ValueError`` from ``compute`` is shown as the sentence; the picture keeps the last state.
@@ -70,6 +72,7 @@ class Panel:
         table: Callable[..., Rows] | None = None,
         alt: Callable[..., str] | None = None,
         presets: Mapping[str, Mapping[str, Any]] | None = None,
+        task: str = "",
     ) -> None:
         self.controls = list(controls)
         names = [c.name for c in self.controls]
@@ -85,7 +88,7 @@ class Panel:
                 if control.name in values:
                     control.include(values[control.name])
                     control.nearest(values[control.name])
-        self.title, self.chart, self.compute = title, chart, compute
+        self.title, self.task, self.chart, self.compute = title, task, chart, compute
         self._marks, self._readout = _caller(marks, names), _caller(readout, names)
         self._table = _caller(table, names) if table else None
         self._alt = _caller(alt, names) if alt else None
@@ -223,6 +226,7 @@ class Panel:
         body.add_class("dcserver-body")
         head = widgets.HTML(
             f'<style>{CSS}</style><div class="dcserver-title">{style.words_to_html(self.title)}</div>'
+            f'<div class="dcserver-task">{style.words_to_html(self.task)}</div>'
             f'<img alt="" src="data:," style="display:none" onerror="{html.escape(NAMES_FOR_SCREEN_READERS)}">'
         )
         panel = widgets.VBox([head, body])

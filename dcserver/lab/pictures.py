@@ -1,5 +1,6 @@
 """A picture that describes itself, live and saved, and the table that stands beside it."""
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,26 @@ def bundle(png: bytes, alt: str, width: int, height: int) -> tuple[dict[str, Any
 
     picture = widgets.HTML(
         '<style>[data-jp-theme-light="false"] .dcserver-figure img { filter: invert(0.92) hue-rotate(180deg); } '
-        ".dcserver-figure img { display: block; max-width: 100%; height: auto; border-radius: 4px; }</style>"
+        ".dcserver-figure img { display: block; max-width: 100%; height: auto; border-radius: 4px; } "
+        ".jp-OutputArea:has(.dcserver-figure) .jp-OutputArea-child:has(.dcserver-still) { display: none; }</style>"
         f'<div class="dcserver-figure">{style.image_html(png, alt, width, height)}</div>'
     )
     view = {k: v for k, v in picture._repr_mimebundle_().items() if k != "text/plain"}
     return (
         {"text/plain": alt, "image/png": png, **view},
         {"image/png": {"alt": alt, "width": width, "height": height}},
+    )
+
+
+def display(picture: Any) -> None:
+    """Show a picture, and below it its description for readers without a kernel, whose viewers give a PNG no words."""
+    from IPython.display import display as show_in_notebook
+
+    data, metadata = picture._repr_mimebundle_()
+    show_in_notebook(data, raw=True, metadata=metadata)
+    still = f'<div class="dcserver-still"><p><small>Picture: {html.escape(picture.alt, quote=False)}</small></p></div>'
+    show_in_notebook(
+        {"text/html": still, "text/plain": "The picture in words, for readers without a kernel."}, raw=True
     )
 
 
@@ -58,6 +72,9 @@ class Picture:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         width, height = (int(round(100 * v)) for v in self.figure.get_size_inches())
         return bundle(self.png(), self.alt, width, height)
+
+    def _ipython_display_(self) -> None:
+        display(self)
 
 
 class Table:
@@ -113,7 +130,5 @@ def show(chart: Any, alt: str = "", rows: Sequence[Sequence[Any]] | None = None)
     picture = chart if own and not alt else Picture(chart, alt)
     if rows is None:
         return picture
-    from IPython.display import display
-
     display(picture)
     return Table(rows)

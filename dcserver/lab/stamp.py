@@ -79,8 +79,9 @@ def text(pixels: np.ndarray, artist: Any, dpi: float) -> None:
     colour = _rgb(artist.get_color())
     if artist.get_bbox_patch() is not None:
         pad = 0.12 * size
-        cover = np.full((int(tall + capital + 4 * pad), int(wide + 2 * pad)), 190, dtype=np.uint16)
-        _blend(pixels, round(start - pad), round(baseline - capital - 2 * pad), cover, np.full(3, 255, np.uint16))
+        before = 0.0 if words.startswith(" ") else pad  # the space stands for the margin to what it follows
+        cover = np.full((int(tall + capital + 4 * pad), int(wide + before + pad)), 190, dtype=np.uint16)
+        _blend(pixels, round(start - before), round(baseline - capital - 2 * pad), cover, np.full(3, 255, np.uint16))
     for line in lines:
         if line:
             cover, left, top, long = mask(line, size, bold)

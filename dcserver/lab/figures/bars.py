@@ -14,6 +14,9 @@ from dcserver.lab import style
 from dcserver.lab.figures.axes import Axis, named
 from dcserver.lab.figures.chart import Chart
 
+# Behind a value, so that a limit or a ghost that runs through it does not cross it out.
+BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
+
 
 def share(part: float, whole: float) -> str:
     """A part of a whole in percent, as pictures say it."""
@@ -88,7 +91,7 @@ class Rows(Chart):
         low, high = self.axes.get_xlim()
         for name, value in limits:
             self._line([value] * 2, [0, 1], "limit", color=style.LIMIT, linewidth=2, linestyle=(0, (5, 2)),
-                       transform=across, zorder=6, clip_on=False)  # fmt: skip
+                       transform=across, zorder=5, clip_on=False)  # fmt: skip
             leftward = value > (low + high) / 2
             words = f"{name}: {self.x.text(value)}"
             self._text(value, 1.01, words, "limit text", across, color="#a84300", va="bottom", weight="bold",
@@ -133,7 +136,7 @@ class Bars(Rows):
             words = f" {self.x.text(value)}"
             if name in measured and self._covers(measured[name], shown, words):
                 shown, words = float(measured[name]), f"  {words}"  # behind the ring, not beneath it
-            self._text(shown, row, words, va="center", ha="left", zorder=6, weight="bold")
+            self._text(shown, row, words, va="center", ha="left", zorder=6, weight="bold", bbox=BACKING)
             if name in measured:
                 self._line([measured[name]], [row], "ring", marker="o", markersize=9, markerfacecolor="white",
                            markeredgecolor=style.INK, markeredgewidth=1.8, linestyle="none", zorder=5)  # fmt: skip
@@ -191,7 +194,7 @@ class StackedBars(Rows):
                 left += value
             over = any(left > value for _, value in limits)
             self._text(min(left, high), number, f" {self.x.text(left)}", va="center", ha="left", weight="bold", zorder=6,
-                       color="#a84300" if over else style.INK)  # fmt: skip
+                       color="#a84300" if over else style.INK, bbox=BACKING)  # fmt: skip
         self._wall(limits)
 
     def _describe(self, **marks: Any) -> str:
@@ -260,7 +263,7 @@ class Waterfall(Rows):
                 "" if last or not whole or not self.shares else f"  ({share(value, whole)})"
             )
             self._text(max(start, start + value), row, words, va="center", ha="left", zorder=6,
-                       weight="bold" if last else "normal")  # fmt: skip
+                       weight="bold" if last else "normal", bbox=BACKING)  # fmt: skip
         self._wall(limits)
 
     def _describe(self, **marks: Any) -> str:

@@ -88,6 +88,11 @@ class Chart:
 
         return bundle(self.png(), self.alt, self.width, self.height)
 
+    def _ipython_display_(self) -> None:
+        from dcserver.lab.pictures import display
+
+        display(self)
+
     # What sub-classes fill in.
 
     def _build(self, figure: Figure) -> Axes:

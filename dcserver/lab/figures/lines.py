@@ -131,8 +131,9 @@ class Curves(Chart):
             spots = [(x0, y0, x0 + wide, y0 + LINE) for y0 in levels for x0 in (x + 6, x - wide - 6)]
         self._name_at(self._emptiest(spots), words, "limit text", color="#a84300", zorder=6)
 
-    def _emptiest(self, spots: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+    def _emptiest(self, spots: Sequence[tuple[float, float, float, float]], own: Any = None) -> Any:
         """The first of the boxes (left, bottom, right, top) that covers least of what is drawn; it is taken then."""
+        others = self._rings if own is None else self._rings[(self._rings != own).any(axis=1)]
         left, bottom, right, top = self._frame()
         crowd = np.concatenate(self._crowd) if self._crowd else np.zeros((0, 2))
         costs = []
@@ -142,8 +143,8 @@ class Curves(Chart):
                 cost += max(0.0, min(x1, c) - max(x0, a)) * max(0.0, min(y1, d) - max(y0, b))
             outside = max(0, left - x0) + max(0, x1 - right - 20) + max(0, bottom - y0) + max(0, y1 - top - 14)
             covered, close = (
-                int(((self._rings > (x0 - r, y0 - r)) & (self._rings < (x1 + r, y1 + r))).all(axis=1).sum())
-                for r in (4, 11)
+                int(((rings > (x0 - r, y0 - r)) & (rings < (x1 + r, y1 + r))).all(axis=1).sum())
+                for rings, r in ((self._rings, 2), (others, 11))
             )
             # A name on a ring hides it, a name beside two rings could be either's, and a name far off is nobody's.
             costs.append(4 * cost + 4000 * covered + 900 * close + 200 * outside + 30 * index)
@@ -235,7 +236,7 @@ class Curves(Chart):
             x0 = x + dx if dx > 0 else x + dx - wide if dx < 0 else x - wide / 2
             y0 = y + dy - tall / 2
             spots.append((x0, y0, x0 + wide, y0 + tall))
-        self._name_at(self._emptiest(spots), name, "point text", weight="bold" if bold else "normal", zorder=7)
+        self._name_at(self._emptiest(spots, own=at), name, "point text", weight="bold" if bold else "normal", zorder=7)
 
     def _describe(self, **marks: Any) -> str:
         said = []
