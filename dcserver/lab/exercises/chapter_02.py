@@ -10,6 +10,7 @@ from dcserver.checks import require_whole
 from dcserver.lab.exercises import Answer, Design, Exactly, Function, above, below
 
 _H100 = catalog.accelerator("H100 SXM")
+_EPYC = catalog.cpu("EPYC 9654")
 _FULL_ROUND = (2816, 1536)  # 11 x 12 tiles of 256 x 128: one for each of the 132 multiprocessors
 
 
@@ -28,7 +29,7 @@ def _trip(plan: Mapping[str, Any]) -> dict[str, float]:
     """Additions of two matrices of 32,768 x 32,768 on two EPYC 9654, or carried to a card and back."""
     require_whole(passes=plan["passes"])
     matrix = 2 * 32768.0**2
-    job = compute.offload(catalog.cpu("EPYC 9654"), catalog.accelerator(plan["card"]), matrix / 2, 3 * matrix,
+    job = compute.offload(_EPYC, catalog.accelerator(plan["card"]), matrix / 2, 3 * matrix,
                           2 * matrix, matrix, cpus=2)  # fmt: skip
     carried = job.breakdown["send"] + job.breakdown["receive"]
     on_card = carried + plan["passes"] * (job.breakdown["launch"] + job.breakdown["work"])
@@ -49,7 +50,6 @@ EXERCISES = {
         slips=[
             (2, "A weight of 16 bits is 2 bytes, and a multiply-add with it is 2 FLOP: the two cancel."),
             (0.5, "A multiply-add counts as two FLOP, and the peak counts them so."),
-            (4, "The peak in FP16 counts dense products, and a weight of 16 bits is 2 bytes."),
             (lambda t: abs(t * compute.ridge_point(_H100, "fp16") - 1) < 0.06, "That is bytes per FLOP: turn it over."),
             (
                 Exactly(compute.ridge_point(_H100, "fp32")),
@@ -60,6 +60,7 @@ EXERCISES = {
         hint="FLOP for each byte of weights that is read, set equal to peak / bandwidth.",
         wrong=[
             (2 * compute.ridge_point(_H100, "fp16"), "the two cancel"),
+            (0.5 * compute.ridge_point(_H100, "fp16"), "counts as two FLOP"),
             (compute.ridge_point(_H100, "fp32"), "vector units"),
             (12288, "Expected"),
         ],
@@ -67,7 +68,7 @@ EXERCISES = {
     "fill": Design(
         _product,
         goals={
-            "time": below(100e-6, "us"),
+            "time": below(100e-6, "µs"),
             "share of the peak": above(0.995 * compute.matmul(_H100, *_FULL_ROUND, 8192, "fp16").share_of_peak, "%"),
             "left over by 64": below(0),
         },
@@ -86,6 +87,11 @@ EXERCISES = {
                 lambda s, got: _rounds(s) < 0.999,
                 "Fewer than 132 tiles of 256 × 128: some of the multiprocessors have nothing to do.",
             ),
+            (
+                lambda s, got: True,
+                "The round is full, but a long, thin result reads more bytes for each operation: bring rows and columns "
+                "closer together.",
+            ),
         ],
         because="Each of the 132 multiprocessors has one tile. What is missing now is pipeline and power, which no shape brings back.",
         hint="Count tiles of 256 × 128 with compute.waves(h100, rows, columns): it should be 1.",
@@ -94,12 +100,17 @@ EXERCISES = {
             ({"rows": 8192, "columns": 8192}, "takes too long"),
             ({"rows": 2816, "columns": 1600}, "the last round is not full"),
             ({"rows": 2800, "columns": 1536}, "multiples of 64"),
+            ({"rows": 1024, "columns": 4224}, "closer together"),
         ],
     ),
     "trip": Design(
         _trip,
         goals={"speed-up": above(2), "passes": below(20)},
         slips=[
+            (
+                lambda p, got: catalog.accelerator(p["card"]).memory_bandwidth < 2 * 2 * _EPYC.memory_bandwidth,
+                "Once there, that card would have to read at least twice as fast as two EPYC 9654. Compare the memories.",
+            ),
             (
                 lambda p, got: got["passes"] > 20,
                 "More passes do make up for the bus. With so few allowed, the bus itself must be faster.",
@@ -116,6 +127,7 @@ EXERCISES = {
         because="The same reasoning keeps weights, activations and optimizer states on the card: what stays there pays no bus.",
         hint="Time = bus + passes × work, against passes × the processors' time.",
         wrong=[
+            ({"card": "L4", "passes": 20}, "Compare the memories"),
             ({"card": "H100 SXM", "passes": 20}, "which card has another bus"),
             ({"card": "B200", "passes": 20}, "which card has another bus"),
             ({"card": "H100 SXM", "passes": 200}, "the bus itself must be faster"),
@@ -126,6 +138,7 @@ EXERCISES = {
         _parallel_share,
         points=[(1200 / 367, 8), (2, 4), (50, 1000)],
         slips=[
+            ("percent", "A share is wanted, not a percentage."),
             (lambda speedup, gain: 1 - 1 / speedup, "That holds for a part that takes no time at all any more: s is 8, not infinite."),
             (lambda speedup, gain: speedup / gain, "Times add up, speed-ups do not: write down the time after, as a share of the time before."),
             (lambda speedup, gain: (speedup - 1) / (gain - 1), "Nearly: that is the share of the time *after*. Amdahl's p is a share of the time before."),
