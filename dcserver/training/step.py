@@ -90,13 +90,8 @@ class TrainingStep:
     @cached_property
     def power(self) -> Any:
         """Watts of all servers at the wall while the step repeats itself."""
-        server, accelerator = machine(self.cluster)
-        rate = RATE_OF.get(self.plan.dtype, self.plan.dtype)
-        busy = np.clip(self.hardware_flops_utilization, 0, 1)
-        # Arithmetic keeps memory about half as busy as operators that do nothing else.
         moving = (self.breakdown["byte-moving operators"] + self.breakdown["optimizer"]) / self.time
-        chip = energy.operating_point(accelerator, busy, np.clip(moving + 0.5 * busy, 0, 1), dtype=rate)
-        return np.asarray(self.plan.accelerators) / server.accelerators * energy.server_power(server, chip.total).total
+        return wall_power(self.cluster, self.plan.dtype, self.plan.accelerators, self.hardware_flops_utilization, moving)
 
     @property
     def energy_per_token(self) -> Any:
@@ -151,6 +146,26 @@ def footprint(model: Transformer, plan: Plan, batch: Any, sequence: Any, stack: 
         offload_activations=p.offload_activations, validate=False, **p.splits())  # fmt: skip
 
 
+def wall_power(cluster: Cluster, dtype: str, accelerators: Any, busy: Any, moving: Any) -> Any:
+    """Watts at the wall of the servers with so many accelerators.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    dtype : str
+        Format of the matrix products.
+    accelerators : float or array
+    busy, moving : float or array
+        Share of the peak that arithmetic reaches; share of the time in which nothing but memory is at work.
+    """
+    server, accelerator = machine(cluster)
+    busy = np.clip(busy, 0, 1)
+    # Arithmetic keeps memory about half as busy as operators that do nothing else.
+    memory_busy = np.clip(moving + 0.5 * busy, 0, 1)
+    chip = energy.operating_point(accelerator, busy, memory_busy, dtype=RATE_OF.get(dtype, dtype))
+    return np.asarray(accelerators) / server.accelerators * energy.server_power(server, chip.total).total
+
+
 def _plain(value: Any) -> Any:
     value = np.asarray(value)
     return value if value.ndim else value.item()
@@ -165,6 +180,8 @@ class Work:
     update: Any  # optimizer: seconds to read and write its states once
     layers: Any  # of the fullest stage
     end_layers: Any  # of the stages with embedding and logits
+    layer_of: np.ndarray | None  # which of the distinct layers each plan has; None: one each
+    traffic_of: np.ndarray | None
 
 
 def stage_layers(model: Transformer, pipeline_parallel: Any) -> tuple[Any, Any]:
@@ -207,20 +224,21 @@ def _distinct(*fields: Any) -> tuple[np.ndarray, np.ndarray] | None:
     return first[present], rank[key].reshape(arrays[0].shape)
 
 
-def _gathered(function: Any, fields: dict[str, Any], varies: bool, **fixed: Any) -> Any:
-    """The function's result for every plan, worked out once for each distinct combination of its arguments."""
+def _distinctly(function: Any, fields: dict[str, Any], varies: bool, **fixed: Any) -> tuple[Any, np.ndarray | None]:
+    """The function's result for each distinct combination of its arguments, and which one each plan has."""
     found = None if varies else _distinct(*fields.values())
     if found is None:
-        return function(**fields, **fixed)
+        return function(**fields, **fixed), None
     first, which = found
-    shape = which.shape
-    few = {k: (np.broadcast_to(v, shape).ravel()[first] if np.ndim(v) else v) for k, v in fields.items()}
-    result = function(**few, **fixed)
-    return type(result)(*[_take(getattr(result, f.name), which) for f in dataclasses.fields(result)])
+    few = {k: (np.broadcast_to(v, which.shape).ravel()[first] if np.ndim(v) else v) for k, v in fields.items()}
+    return function(**few, **fixed), which
 
 
-def _take(value: Any, which: np.ndarray) -> Any:
-    return np.asarray(value)[which] if np.ndim(value) else value
+def _gathered(values: dict[str, Any], which: np.ndarray | None) -> dict[str, Any]:
+    """Each plan's value out of the distinct ones."""
+    if which is None:
+        return values
+    return {k: np.asarray(v)[which] if np.ndim(v) else v for k, v in values.items()}
 
 
 def _holds_arrays(noun: Any) -> bool:
@@ -269,10 +287,10 @@ def work(model: Transformer, cluster: Cluster | Server, plan: Plan, sequence: An
     shared = {"tensor_parallel": plan.tensor_parallel, "sequence_parallel": plan.sequence_parallel,
               "context_parallel": plan.context_parallel, "expert_parallel": plan.expert_parallel,
               "micro_batch": plan.micro_batch, "sequence": sequence}  # fmt: skip
-    layer = _gathered(layer_work, shared, varies, model=model, accelerator=device, fabric=fabric, stack=stack,
+    layer, layer_of = _distinctly(layer_work, shared, varies, model=model, accelerator=device, fabric=fabric, stack=stack,
                       constants=c, dtype=plan.dtype)  # fmt: skip
     most, ends = stage_layers(model, plan.pipeline_parallel)
-    traffic = _gathered(
+    traffic, traffic_of = _distinctly(
         step_traffic,
         shared | {"pipeline_parallel": plan.pipeline_parallel, "data_parallel": plan.data_parallel,
                   "zero_stage": position("zero_stage", plan.zero_stage, ("0", "1", "2", "3")),
@@ -281,29 +299,16 @@ def work(model: Transformer, cluster: Cluster | Server, plan: Plan, sequence: An
         element=4.0 if plan.dtype in ("fp32", "tf32") else 2.0)  # fmt: skip
     # Adam reads gradient, weight and two moments in 32 bits and writes three of them and a narrow weight.
     offloaded = np.where(plan.offload_optimizer, np.asarray(device.host_bus_bandwidth, dtype=float), np.inf)
-    update = traffic.states * 30 / np.minimum(memory_bandwidth(device, 0.55), offloaded)
-    return Work(layer, traffic, update, most, ends)
+    states = traffic.states if traffic_of is None else np.asarray(traffic.states)[traffic_of]
+    update = states * 30 / np.minimum(memory_bandwidth(device, 0.55), offloaded)
+    return Work(layer, traffic, update, most, ends, layer_of, traffic_of)
 
 
-def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Plan, batch: Any, sequence: Any = None,
-            stack: Stack | str = "NeMo 2025", constants: Constants | None = None) -> TrainingStep:  # fmt: skip
-    """A software stack's step out of the work that a plan asks for; arguments as in ``step``."""
-    c = catalog.constants("training") if constants is None else constants
-    cluster = as_cluster(cluster)
-    s = named_stack(stack, constants) if isinstance(stack, str) else stack
-    sequence = np.asarray(model.sequence if sequence is None else sequence, dtype=float)
-    w, traffic = done.layer, done.traffic
-    m = np.maximum(plan.micro_batches(batch), 1.0)
-    p, v = np.asarray(plan.pipeline_parallel, dtype=float), np.asarray(plan.interleave, dtype=float)
-    how = position("recomputation", plan.recomputation, RECOMPUTATION)
-    zero_bubble = position("schedule", plan.schedule, SCHEDULES) == 1
+def layer_seconds(w: LayerWork, how: Any, model: Transformer, s: Stack, dtype: str, c: Constants) -> dict[str, Any]:
+    """Seconds of one layer and micro-batch under a software stack, by cause; ``how`` is the way of recomputation."""
     full, inner = how == 2, how >= 1
-
-    # One layer and micro-batch under this stack.
     share = np.asarray(s.matmul_share, dtype=float)
-    narrow = {"fp8": c["narrow_share"], "mxfp8": c["narrow_share"], "nvfp4": c["narrow_share"] ** 2}.get(
-        plan.dtype, 1.0
-    )
+    narrow = {"fp8": c["narrow_share"], "mxfp8": c["narrow_share"], "nvfp4": c["narrow_share"] ** 2}.get(dtype, 1.0)
     grouped = np.where(np.asarray(model.experts) > 1, c["grouped_share"], 1.0)
     products = 1 / (share * narrow * grouped)
     attention = np.where(np.asarray(s.fused_attention) > 0, 1 / np.asarray(s.attention_share), 1 / share)
@@ -314,7 +319,7 @@ def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Pla
                                               * w.attention_forward * attention, 0.0))  # fmt: skip
     moving = s.passes * (w.bytes_forward + w.bytes_backward + np.where(full, w.bytes_forward, 0.0)
                          + w.inner_bytes_backward + w.inner_bytes_forward * np.where(inner, 2.0, 1.0))  # fmt: skip
-    moving = moving + s.accumulation_bytes * w.update
+    moving = moving + s.passes * s.accumulation_bytes * w.update
     again = np.where(full, 2.0, 1.0)
     tensor = (again * w.tensor_forward + w.tensor_backward) * (1 - s.tensor_overlap)
     # The ring of context parallelism runs beside the attention kernel; what is longer shows.
@@ -323,47 +328,79 @@ def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Pla
     expert = (again * w.expert_forward + w.expert_backward) * (1 - s.expert_overlap)
     busy = forward + backward + redone + moving
     host = w.kernels * (2.5 + again - 0.5) * s.host_latency
-    launch = np.maximum(host - busy - tensor - expert, 0.0)
+    launch = np.maximum(host - busy - tensor - expert, 0.0) + s.layer_latency
     launch = launch + np.where(np.asarray(model.experts) > 1, c["expert_latency"], 0.0)
     compute = busy + tensor + context + expert + launch
+
+    return {
+        "forward": forward, "backward": backward, "recomputation": redone, "byte-moving operators": moving,
+        "tensor traffic": tensor, "context traffic": context, "expert traffic": expert, "launch": launch,
+        "compute": compute, "weights": weights, "logits": w.logits / share + s.passes * w.logits_bytes,
+        "embedding": s.passes * w.embedding_bytes,
+    }  # fmt: skip
+
+
+def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Plan, batch: Any, sequence: Any = None,
+            stack: Stack | str = "NeMo 2025", constants: Constants | None = None) -> TrainingStep:  # fmt: skip
+    """A software stack's step out of the work that a plan asks for; arguments as in ``step``."""
+    c = catalog.constants("training") if constants is None else constants
+    cluster = as_cluster(cluster)
+    s = named_stack(stack, constants) if isinstance(stack, str) else stack
+    sequence = np.asarray(model.sequence if sequence is None else sequence, dtype=float)
+    w = done.layer
+    m = np.maximum(plan.micro_batches(batch), 1.0)
+    p, v = np.asarray(plan.pipeline_parallel, dtype=float), np.asarray(plan.interleave, dtype=float)
+    how = position("recomputation", plan.recomputation, RECOMPUTATION)
+    zero_bubble = position("schedule", plan.schedule, SCHEDULES) == 1
+
+    # Layers under this stack: once for each distinct layer and way of recomputation, then each plan's own.
+    if done.layer_of is None:
+        own = layer_seconds(w, how, model, s, plan.dtype, c)
+    else:
+        all_ways = layer_seconds(w, np.arange(3)[:, None], model, s, plan.dtype, c)
+        size = np.shape(w.matmul_forward)[0] if np.ndim(w.matmul_forward) else 1
+        at = how * size + done.layer_of
+        own = {k: np.broadcast_to(v, (3, size)).reshape(-1)[at] for k, v in all_ways.items()}
+    compute = own["compute"]
+    logits, embedding = own["logits"], own["embedding"]
+    traffic = _gathered(
+        {f.name: getattr(done.traffic, f.name) for f in dataclasses.fields(done.traffic)}, done.traffic_of
+    )
 
     # ZeRO 3 gathers a layer's weights forward and again backward, and scatters its gradients, beside arithmetic.
     hide_forward = s.data_overlap * (compute * 0.33)
     hide_backward = s.data_overlap * (compute * 0.67)
-    exposed = np.maximum(traffic.gather_layer - hide_forward, 0.0) + np.maximum(
-        traffic.gather_layer + traffic.scatter_layer - hide_backward, 0.0)  # fmt: skip
+    exposed = np.maximum(traffic["gather_layer"] - hide_forward, 0.0) + np.maximum(
+        traffic["gather_layer"] + traffic["scatter_layer"] - hide_backward, 0.0)  # fmt: skip
 
     # Stages: the slowest sets the pace, the others are waited for once.
-    ends = w.logits / share + s.passes * (w.logits_bytes + w.embedding_bytes)
     only = p == 1
     layer_time = compute + exposed
-    last = done.end_layers * layer_time + w.logits / share + s.passes * w.logits_bytes
-    last = np.where(only, last + s.passes * w.embedding_bytes, last)
+    last = done.end_layers * layer_time + logits + np.where(only, embedding, 0.0)
     middle = done.layers * layer_time
     slowest = np.maximum(last, middle)
     held = np.where(last >= middle, done.end_layers, done.layers)
     at_ends = slowest - held * layer_time
-    whole = np.asarray(model.layers) * layer_time + ends
+    whole = np.asarray(model.layers) * layer_time + logits + embedding
     wait = np.maximum(whole - slowest, 0.0) / v
     # The gaps of a zero-bubble schedule are filled with the weights' gradients.
-    wait = np.where(zero_bubble, wait * np.maximum(1 - 2 * weights / compute, 0.0), wait)
+    wait = np.where(zero_bubble, wait * np.maximum(1 - 2 * own["weights"] / compute, 0.0), wait)
     wait = np.where(only, 0.0, wait)
     # A stage sends and receives a micro-batch both ways; interleaved, once for each of its chunks.
     crossings = np.where(only, 0.0, 2 * v * m + 2 * (p - 1))
-    transfer = crossings * traffic.transfer * (1 - s.transfer_overlap)
+    transfer = crossings * traffic["transfer"] * (1 - s.transfer_overlap)
 
     # Data parallelism: gradients hide behind the backward pass of the last micro-batch, weights behind the first.
     window = s.data_overlap * slowest
-    data = np.maximum(traffic.gradients - window * 0.6, 0.0) + np.maximum(traffic.weights - window * 0.3, 0.0)
-    data = data + traffic.tables + m * held * exposed
+    data = np.maximum(traffic["gradients"] - window * 0.6, 0.0) + np.maximum(traffic["weights"] - window * 0.3, 0.0)
+    data = data + traffic["tables"] + m * held * exposed
     optimizer = done.update * s.optimizer_passes
 
     n = m * held
-    parts = {
-        "forward": n * forward, "backward": n * backward, "recomputation": n * redone,
-        "byte-moving operators": n * moving, "tensor traffic": n * tensor, "context traffic": n * context,
-        "expert traffic": n * expert, "embedding and logits": m * at_ends, "launch": n * launch,
-        "pipeline bubble": wait, "pipeline transfer": transfer, "data traffic": data, "optimizer": optimizer,
+    parts = {name: n * own[name] for name in PARTS[:7]}
+    parts |= {
+        "embedding and logits": m * at_ends, "launch": n * own["launch"], "pipeline bubble": wait,
+        "pipeline transfer": transfer, "data traffic": data, "optimizer": optimizer,
     }  # fmt: skip
     steady = sum(parts.values())
     ranks = np.asarray(plan.accelerators, dtype=float)
