@@ -76,3 +76,10 @@ def test_numbers_line_up_on_the_right_and_words_on_the_left() -> None:
 def test_one_word_among_numbers_does_not_move_the_column() -> None:
     page = lab.table([("part", "need"), ("weights", "14 GB"), ("rest", "3 GB"), ("verdict", "fits")])._repr_html_()
     assert '<td style="text-align: right;">fits</td>' in page
+
+
+def test_sentences_that_begin_with_a_number_stand_on_the_left() -> None:
+    page = lab.table(
+        [("claim", "model"), ("a", "132; the card in a PCIe slot has 114"), ("b", "67 TFLOP/s")]
+    )._repr_html_()
+    assert '<td style="text-align: left;">67 TFLOP/s</td>' in page

@@ -89,7 +89,7 @@ def words_to_text(words: str) -> str:
     return _BOLD.sub(r"\1", words)
 
 
-_NUMBER = re.compile(r"\W*\d")
+_NUMBER = re.compile(r"\W*\d.{0,22}$")  # with its unit; what goes on is a sentence that begins with a number
 
 
 def _sides(rows: list[list[str]]) -> list[str]:
