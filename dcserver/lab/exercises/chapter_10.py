@@ -26,7 +26,7 @@ def _joules(pue: float = 1.2) -> float:
 def _cap(cap: float) -> dict[str, float]:
     """Time and energy of a whole DGX H100 under a cap on its cards, over those without one."""
     server = catalog.server("DGX H100")
-    h100, node = server.accelerator, energy.server_power(server, _MEAN)
+    h100, node = catalog.accelerator("H100 SXM"), energy.server_power(server, _MEAN)
     rest = (node.total - node.accelerators) / server.accelerators
     capped = energy.power_cap(h100, _MEAN, cap)
     whole = (capped.energy_ratio * _MEAN + capped.time_ratio * rest) / (_MEAN + rest)
