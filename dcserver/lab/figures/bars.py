@@ -134,18 +134,21 @@ class Bars(Rows):
                       edgecolor="white", zorder=3)  # fmt: skip
             shown = min(max(value, low), high) if np.isfinite(value) else low
             words = f" {self.x.text(value)}"
-            if name in measured and self._covers(measured[name], shown, words):
-                shown, words = float(measured[name]), f"  {words}"  # behind the ring, not beneath it
+            if name in measured:
+                shown = self._beside(measured[name], shown, words)
             self._text(shown, row, words, va="center", ha="left", zorder=6, weight="bold", bbox=BACKING)
             if name in measured:
                 self._line([measured[name]], [row], "ring", marker="o", markersize=9, markerfacecolor="white",
                            markeredgecolor=style.INK, markeredgewidth=1.8, linestyle="none", zorder=5)  # fmt: skip
         self._wall(limits)
 
-    def _covers(self, ring: float, end: float, words: str) -> bool:
-        """Whether the ring of a measurement would hide part of the words behind a bar's end."""
-        at, start = (self.axes.transData.transform((x, 0))[0] / style.SCALE for x in (float(ring), end))
-        return bool(-7 < at - start < self.long(words, bold=True) + 7)
+    def _beside(self, ring: float, end: float, words: str) -> float:
+        """Where words at a bar's end start: at the end, or behind the ring of a measurement that they would cover."""
+        to_page = self.axes.transData
+        at, start = (to_page.transform((x, 0))[0] / style.SCALE for x in (float(ring), end))
+        if not -7 < at - start < self.long(words, bold=True) + 7:
+            return end
+        return float(to_page.inverted().transform(((at + 6) * style.SCALE, 0))[0])
 
     def _describe(self, **marks: Any) -> str:
         said = [f"{name} {self.x.text(value)}" for name, value in marks["bars"].items()]
