@@ -1,14 +1,14 @@
 """How deep-learning servers work: compact models that take a point, a curve or a million designs alike.
 
 Floors, each importing only from below: units and checks; catalog; the physics (compute, memory,
-interconnect, energy); training; validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
+interconnect, energy); training; planning and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
 """
 
 import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["catalog", "compute", "energy", "interconnect", "lab", "memory", "training", "units", "validation"]
+__all__ = ["catalog", "compute", "energy", "interconnect", "lab", "memory", "planning", "training", "units", "validation"]
 
 
 def __getattr__(name: str) -> Any:

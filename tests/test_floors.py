@@ -14,7 +14,7 @@ PHYSICS = 2
 FLOORS = {
     "units": 0, "checks": 0, "catalog": 1,
     "compute": PHYSICS, "memory": PHYSICS, "interconnect": PHYSICS, "energy": PHYSICS,
-    "training": 3, "validation": 4, "lab": 5,
+    "training": 3, "planning": 4, "validation": 4, "lab": 5,
 }  # fmt: skip
 # Within a floor one order is fixed, so that no circle can form: the clock that power allows comes first.
 MAY_IMPORT_BESIDE = {("compute", "energy"), ("checks", "units")}
@@ -64,9 +64,9 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_import_loads_neither_plotting_nor_widgets() -> None:
-    heavy = {"matplotlib", "ipywidgets", "IPython", "networkx", "scipy", "pandas"}
+    heavy = {"matplotlib", "ipywidgets", "IPython", "networkx", "scipy", "pandas", "dask", "distributed"}
     assert not heavy & loaded_after("import dcserver")
-    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.validation"
+    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.planning, dcserver.validation"
     assert not heavy & loaded_after(physics)
 
 

@@ -1,0 +1,35 @@
+"""Which plan is best: every one at once, the frontier, why the others lost, mixed clusters. Taught in chapter 08."""
+
+from dcserver.planning.explain import Explanation, explain
+from dcserver.planning.mixed import Group, MixedResult, finish_together, mixed
+from dcserver.planning.search import (
+    Candidate,
+    Comparison,
+    SearchResult,
+    compare,
+    rent,
+    resized,
+    search,
+    text_progress,
+)
+from dcserver.planning.space import OFFERS, Space, space
+
+__all__ = [
+    "OFFERS",
+    "Candidate",
+    "Comparison",
+    "Explanation",
+    "Group",
+    "MixedResult",
+    "SearchResult",
+    "Space",
+    "compare",
+    "explain",
+    "finish_together",
+    "mixed",
+    "rent",
+    "resized",
+    "search",
+    "space",
+    "text_progress",
+]
