@@ -12,7 +12,7 @@ import numpy as np
 
 from dcserver import catalog, validation
 from dcserver.catalog.tables import rows_of
-from dcserver.validation import fitting, training, training_memory
+from dcserver.validation import convnets, fitting, training, training_memory
 
 HERE = Path(catalog.__file__).parent
 # Which tables fit which constants, jointly, in this order: what a later family builds on is fitted before it.
@@ -23,6 +23,7 @@ FAMILIES: dict[str, list[str]] = {
     "collectives": ["collectives"],
     "training_memory": ["training_bloom_sweep", "training_korthikanti22", "memory"],
     "training": ["training_megatron_sc21", "training_korthikanti22", "training_bloom_sweep", "training_other"],
+    "convnets": ["training_other"],
     "server_power": ["mlperf_power"],
 }
 # Tables that no constant is fitted on: their plain residuals are the error bar.
@@ -43,7 +44,9 @@ def error_bars(table: str, comparison: validation.Comparison, ratios: np.ndarray
     Families of the table that another calibration wrote stay as they are.
     """
     families = np.array(list(comparison.families or [table] * len(ratios)), dtype=object)
-    own = set(families) <= {f"{table}:memory"} and len(families)  # times come with another calibration
+    own = set(families) <= {f"{table}:memory", f"{table}:convnets"} and len(
+        families
+    )  # times come with another calibration
     names = list(dict.fromkeys([*([] if own else [table]), *families]))
     try:
         rows = [r for r in rows_of("error_bars", table) if r["family"] not in names and r["family"].startswith(table)]
@@ -74,6 +77,11 @@ def comparisons_of(family: str) -> list[validation.Comparison]:
             if t != "memory" else validation.compare(t, catalog.measurements(t))
             for t in tables
         ]  # fmt: skip
+    if family == "convnets":
+        return [
+            replace(c := convnets.compare(catalog.measurements(t)), families=[f"{t}:convnets"] * len(c.rows))
+            for t in tables
+        ]
     if family == "training":
         return [training.times(training.informative(catalog.measurements(t))) for t in tables]
     return [validation.compare(t, catalog.measurements(t)) for t in tables]
@@ -86,6 +94,14 @@ def calibrate(family: str) -> None:
     prior = [training.stack_prior()] if family == "training" else []
     rows = rows_of("constants", family)
     constants = fitting.fit(family, comparisons + prior)
+    extra = []
+    if family == "training":  # averages of whole runs say one thing more: how much of their hours were steps
+        extra = [training.times(training.informative(catalog.measurements(t), False)) for t in tables]
+        steps = np.concatenate([c.predict(constants | {"goodput": 1.0}) for c in extra if len(c.rows)])
+        whole = np.array([f.endswith("whole run") for c in extra for f in c.families or []])
+        spent = np.concatenate([c.measured for c in extra])
+        constants["goodput"] = float(np.median((steps / spent)[whole]))
+        next(r for r in rows if r["name"] == "goodput")["value"] = f"{constants['goodput']:.4g}"
     print(f"{family} (on {', '.join(tables)})")
     for row in rows:
         if row["fitted"] == "1":
@@ -99,9 +115,8 @@ def calibrate(family: str) -> None:
                   f"allowed {low:g} to {high:g}){edge}")  # fmt: skip
             row["value"] = f"{value:.6g}"
     write(HERE / "constants" / f"{family}.csv", rows)
-    ratios = fitting.left_out_ratios(family, comparisons, constants, prior)
+    ratios = fitting.left_out_ratios(family, comparisons, constants, prior, steps=10 if family == "training" else None)
     if family == "training":  # rows that no constant was fitted on, whole runs for instance, are predicted with all
-        extra = [training.times(training.informative(catalog.measurements(t), False)) for t in tables]
         predicted = [c.predict(constants) if len(c.rows) else np.zeros(0) for c in extra]
         ratios = [np.concatenate([r, e.measured / p]) for r, e, p in zip(ratios, extra, predicted, strict=True)]
         comparisons = [replace(c, families=[*c.families, *e.families]) for c, e in zip(comparisons, extra, strict=True)]

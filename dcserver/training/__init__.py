@@ -1,5 +1,6 @@
 """One training step on a cluster: plan, software stack, time and where it goes. Taught in chapter 07."""
 
+from dcserver.training.convnets import ConvNetStep, convnet_step
 from dcserver.training.flops import attention_flops, layer_flops, training_flops
 from dcserver.training.layer import layer_work
 from dcserver.training.pipeline import Timeline, bubble, timeline
@@ -12,6 +13,7 @@ __all__ = [
     "PARTS",
     "SCHEDULES",
     "STACKS",
+    "ConvNetStep",
     "Plan",
     "Stack",
     "Timeline",
@@ -19,6 +21,7 @@ __all__ = [
     "attention_flops",
     "bubble",
     "compose",
+    "convnet_step",
     "footprint",
     "layer_flops",
     "stack",

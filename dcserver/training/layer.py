@@ -42,6 +42,7 @@ class LayerWork:
     context_backward: Any
     expert_forward: Any
     expert_backward: Any
+    update: Any  # one byte for each weight, read or written: what adding up gradients takes
     kernels: Any  # launched forward
     logits: Any  # embedding, output product and loss, forward and backward, of the stage that has them
     logits_bytes: Any
@@ -148,10 +149,8 @@ def layer_work(model: Transformer, accelerator: Accelerator, fabric: Fabric, sta
     bytes_forward = residual * (10 * width + 2 * drop) + middle * (gates + 1) * width + heads_in * 2 * width + moved
     bytes_backward = residual * ((10 + 4 * drop) * width + 2 * drop) + middle * (2 * gates + 1) * width
     bytes_backward = bytes_backward + heads_in * 2 * width + moved
-    main_gradients = (
-        h * (qkv + inner + (gates + 1) * wide * dense) + np.where(moe, local, 0.0) * (gates + 1) * h * ff
-    ) * 8
-    bytes_forward, bytes_backward = bytes_forward + inputs * casts, bytes_backward + inputs * casts + main_gradients
+    held = h * (qkv + inner + (gates + 1) * wide * dense) + np.where(moe, local, 0.0) * (gates + 1) * h * ff
+    bytes_forward, bytes_backward = bytes_forward + inputs * casts, bytes_backward + inputs * casts
     matrix = np.where(fused, 0.0, scores * width)
     inner_forward = matrix * (2 + drop * (2 + 1 / width))
     inner_backward = matrix * (3 + drop * (2 + 1 / width))
@@ -186,7 +185,8 @@ def layer_work(model: Transformer, accelerator: Accelerator, fabric: Fabric, sta
         forward + zero, backward + zero, weights + zero, attention_forward + zero, attention_backward + zero,
         bytes_forward / bandwidth + zero, bytes_backward / bandwidth + zero, inner_forward / bandwidth + zero,
         inner_backward / bandwidth + zero, tensor + zero, tensor + zero, context + zero, 2 * context + zero,
-        expert_time + zero, expert_time + zero, np.where(moe, 48.0, 24.0) + np.where(fused, 0.0, 6.0) + zero,
+        expert_time + zero, expert_time + zero, held / bandwidth + zero,
+        np.where(moe, 48.0, 24.0) + np.where(fused, 0.0, 6.0) + zero,
         sum(logits) + zero, logits_bytes / bandwidth + zero, embedding_bytes / bandwidth + zero,
     )  # fmt: skip
 

@@ -30,6 +30,7 @@ class Stack:
     transfer_overlap : share of pipeline transfers that arithmetic hides
     host_latency : seconds of the host for each kernel; counts where kernels are shorter
     layer_latency : seconds a layer and micro-batch in which the device waits for the host
+    accumulation_bytes : bytes moved for each weight and micro-batch to add up its gradient
     optimizer_passes : time of the optimizer over reading and writing its states once
     gradient_bytes : bytes of a gradient when summed over data parallelism
     jitter : standard deviation of a rank's time, as a share of a step
@@ -48,6 +49,7 @@ class Stack:
     transfer_overlap: Any = 0.0
     host_latency: Any = 5e-6
     layer_latency: Any = 0.0
+    accumulation_bytes: Any = 8.0
     optimizer_passes: Any = 1.0
     gradient_bytes: Any = 4.0
     jitter: Any = 0.0

@@ -91,7 +91,9 @@ class TrainingStep:
     def power(self) -> Any:
         """Watts of all servers at the wall while the step repeats itself."""
         moving = (self.breakdown["byte-moving operators"] + self.breakdown["optimizer"]) / self.time
-        return wall_power(self.cluster, self.plan.dtype, self.plan.accelerators, self.hardware_flops_utilization, moving)
+        return wall_power(
+            self.cluster, self.plan.dtype, self.plan.accelerators, self.hardware_flops_utilization, moving
+        )
 
     @property
     def energy_per_token(self) -> Any:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from dcserver import catalog
 from dcserver.validation.score import (
     Comparison,
@@ -19,10 +21,11 @@ from dcserver.validation.score import (
     interval,
     number,
     score_rows,
+    summary,
 )
 
 __all__ = ["TABLES", "Comparison", "ErrorBar", "Score", "compare", "detect", "error_bar", "families", "interval",
-           "number", "score", "score_rows"]  # fmt: skip
+           "number", "rule_of_thumb", "score", "score_rows"]  # fmt: skip
 
 # Table of measurements: (module that predicts it, columns by which a file is recognised).
 TABLES: dict[str, tuple[str, frozenset[str]]] = {
@@ -56,6 +59,23 @@ def compare(table: str, rows: Sequence[Row]) -> Comparison:
         raise ValueError(f"table {table!r} is not one of {', '.join(TABLES)}")
     module = importlib.import_module(f"dcserver.validation.{TABLES[table][0]}")
     return module.compare(rows)
+
+
+def rule_of_thumb(scored: Score, rows: Sequence[Row]) -> dict[str, float | None] | None:
+    """Errors of what people reckon with on the same values, where a table's module knows such a rule.
+
+    For training: 6 (8 with full recomputation) x parameters x tokens / half the peak.
+    """
+    module = importlib.import_module(f"dcserver.validation.{TABLES[scored.table][0]}")
+    if not hasattr(module, "naive"):
+        return None
+    said, c = module.naive(rows), scored.comparison
+    pairs = [(said[r], m) for r, q, m in zip(c.rows, c.quantities, c.measured, strict=True)
+             if r in said and q.startswith("seconds a step")]  # fmt: skip
+    if not pairs:
+        return None
+    predicted, measured = np.array(pairs).T
+    return {"values": len(pairs), **summary(predicted / measured - 1)}
 
 
 def score(table: str) -> Score:

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from dcserver import validation
+from dcserver import catalog, validation
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -23,24 +23,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
     parser.add_argument("--rows", action="store_true", help="with each row's measured and predicted value")
     options = parser.parse_args(arguments)
-    scores = []
+    scores, tables = [], []
     try:
         for path in options.files:
             columns, rows = _read(path)
             name = options.table or validation.detect(columns, path.stem)
             scores.append(validation.score_rows(name, rows))
+            tables.append(rows)
         if not options.files:
             names = [options.table] if options.table else list(validation.TABLES)
             scores = [validation.score(name) for name in names]
+            tables = [catalog.measurements(name) for name in names]
     except (OSError, ValueError, csv.Error, UnicodeDecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     reports = [s.as_dict(rows=options.rows) for s in scores]
+    for s, report, rows in zip(scores, reports, tables, strict=True):
+        if rule := validation.rule_of_thumb(s, rows):
+            report["rule_of_thumb"] = rule
     if options.json:
         print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, allow_nan=False))
         return 0
     for s, report in zip(scores, reports, strict=True):
         print(s)
+        if rule := report.get("rule_of_thumb"):
+            print(f"  rule of thumb on {rule['values']} of these values: median absolute error "
+                  f"{rule['median_abs_error']:.1%}, 90th percentile {rule['p90_abs_error']:.1%}")  # fmt: skip
         for r in report.get("rows", []):
             inside = "" if r["inside_error_bar"] else "  outside the error bar"
             print(f"    row {r['row']:4d}  {r['quantity']}: measured {r['measured']:.4g}, "

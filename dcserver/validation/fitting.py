@@ -16,7 +16,7 @@ from dcserver.validation.score import Comparison, Constants
 
 
 def fit(family: str, comparisons: Sequence[Comparison], without: str | None = None,
-        start: Constants | None = None) -> dict[str, float]:  # fmt: skip
+        start: Constants | None = None, steps: int | None = None) -> dict[str, float]:  # fmt: skip
     """Constants of a family that fit the comparisons best, leaving one group of rows out if asked.
 
     Parameters
@@ -29,6 +29,8 @@ def fit(family: str, comparisons: Sequence[Comparison], without: str | None = No
         A group to leave out.
     start : mapping, optional
         Where to start; the catalog's values if not given.
+    steps : int, optional
+        At most so many steps; until it converges if not given.
 
     Returns
     -------
@@ -69,12 +71,12 @@ def fit(family: str, comparisons: Sequence[Comparison], without: str | None = No
     z_low, z_high = encode(low), encode(high)
     z0 = np.clip(encode(np.array([base[r["name"]] for r in free])), z_low + 1e-9, z_high - 1e-9)
     solution = least_squares(residuals, z0, bounds=(z_low, z_high), loss="soft_l1", f_scale=0.1,
-                             diff_step=1e-4, x_scale=np.maximum(z_high - z_low, 1e-6))  # fmt: skip
+                             diff_step=1e-4, x_scale=np.maximum(z_high - z_low, 1e-6), max_nfev=steps)  # fmt: skip
     return decode(solution.x)
 
 
 def left_out_ratios(family: str, comparisons: Sequence[Comparison], start: Constants,
-                    prior: Sequence[Comparison] = ()) -> list[np.ndarray]:  # fmt: skip
+                    prior: Sequence[Comparison] = (), steps: int | None = None) -> list[np.ndarray]:  # fmt: skip
     """measured / predicted of every value, each group predicted by constants fitted without it.
 
     ``prior`` takes part in every fit and is not predicted: what holds constants that only the left-out group informs.
@@ -82,7 +84,7 @@ def left_out_ratios(family: str, comparisons: Sequence[Comparison], start: Const
     """
     ratios = [np.full(len(c.measured), np.nan) for c in comparisons]
     for group in dict.fromkeys(g for c in comparisons for g in c.groups):
-        constants = fit(family, [*comparisons, *prior], without=group, start=start)
+        constants = fit(family, [*comparisons, *prior], without=group, start=start, steps=steps)
         for ratio, c in zip(ratios, comparisons, strict=True):
             mask = np.array([g == group for g in c.groups], dtype=bool)
             if mask.any():

@@ -15,7 +15,7 @@ from dcserver.training import Plan, compose, layer_work, step, training_flops, w
 from dcserver.training.stacks import Stack
 from dcserver.training.stacks import stack as named_stack
 from dcserver.training.step import fabric_of, machine
-from dcserver.validation import training_memory
+from dcserver.validation import convnets, training_memory
 from dcserver.validation.score import Comparison, Constants, Row, number
 from dcserver.validation.training_rows import (
     Run,
@@ -42,7 +42,9 @@ def compare(rows: Sequence[Row]) -> Comparison:
     notes = {stated[i]: why for i, why in held.uncovered.items() if "ran out of memory" in why}
     held = dataclasses.replace(held, rows=[stated[i] for i in held.rows], families=["memory"] * len(held.rows))
     parts, uncovered = _times(rows)
-    merged = _merged([*parts, held], uncovered | notes, [table_of(row) for row in rows])
+    pictures = convnets.compare(rows)
+    uncovered = {i: why for i, why in uncovered.items() if not rows[i].get("images_per_s")} | dict(pictures.uncovered)
+    merged = _merged([*parts, held, pictures], uncovered | notes, [table_of(row) for row in rows])
     return dataclasses.replace(merged, families=[_barred(family) for family in merged.families or []])
 
 
@@ -108,15 +110,16 @@ def _barred(family: str) -> str:
 
 
 def _merged(parts: Sequence[Comparison], uncovered: dict[int, str], tables: Sequence[str]) -> Comparison:
-    """One comparison of several; memory's part takes the constants of its own family."""
+    """One comparison of several; each part takes the constants of its own family where these are given."""
     rows = [i for part in parts for i in part.rows]
     families = [
         f"{tables[i]}:{family}" for part in parts for i, family in zip(part.rows, part.families or [], strict=True)
     ]
 
     def predict(constants: Constants | None) -> np.ndarray:
-        own = constants is not None and "matmul_share" in constants
-        each = [part.predict(constants if (k == 2) != own else None) for k, part in enumerate(parts)]
+        families = ("matmul_share", "matmul_share", "context_bytes", "matrix_share")  # a constant of each part's own
+        own = [constants if constants is not None and mark in constants else None for mark in families]
+        each = [part.predict(mine) for part, mine in zip(parts, own, strict=False)]
         return np.concatenate(each) if each else np.zeros(0)
 
     return Comparison(
@@ -135,8 +138,8 @@ def run_of(row: Row) -> Run:
     sequence = whole(row, float("nan"), "seq_len_tokens")
     if sequence > 1e8:
         raise ValueError(f"seq_len_tokens={sequence:g} is larger than any")
-    if "images" in text or not np.isnan(number(row, "images_per_s")):
-        raise ValueError("a convolutional network: see training.convnets")
+    if not np.isnan(number(row, "images_per_s")):
+        raise ValueError("a convolutional network has no transformer's step")
     guess = 2048.0 if np.isnan(sequence) else sequence
     model = transformer(row, guess)
     n = whole(row, float("nan"), "n_accelerators", "n_gpus")
@@ -161,8 +164,9 @@ def run_of(row: Row) -> Run:
     batch = whole(row, float("nan"), "global_batch_seqs")
     if np.isnan(batch):
         tokens = positive(row, "global_batch_tokens")
-        tokens = 4e6 if np.isnan(tokens) else tokens
-        batch = max(1.0, np.round(tokens / sequence / n) * n if tokens / sequence > n else np.round(tokens / sequence))
+        # Four million tokens a step are usual, more on the largest machines; a power of two divides well.
+        usual = 2.0 ** np.round(np.log2(max(4e6, 1000 * n) / sequence))
+        batch = float(usual if np.isnan(tokens) else max(1.0, np.round(tokens / sequence)))
     tried = plans(row, model, n, batch, stack, float(machine(machines)[0].accelerators))
     how = recomputation(row)
     measured, quantity = _seconds(row, model, batch, sequence, n, how or tried[0]["recomputation"])
@@ -238,7 +242,8 @@ def _runs(runs: Sequence[tuple[int, Run]]) -> Comparison:
         for block in blocks:
             at, times = block(constants)
             out[at] = times
-        return out
+        c = catalog.constants("training") if constants is None else constants
+        return out / np.where([r.family == "whole run" for _, r in runs], c["goodput"], 1.0)
 
     return Comparison(
         rows=[i for i, _ in runs], quantities=[r.quantity for _, r in runs], groups=[r.group for _, r in runs],
@@ -357,6 +362,7 @@ def _layer_block(found: Sequence[tuple[int, str, float, Any]], dtype: str) -> Bl
         forward = w.matmul_forward / share + core + stack.passes * w.bytes_forward + w.tensor_forward * traffic
         backward = (w.matmul_backward + w.matmul_weights + w.attention_backward) / share + w.tensor_backward * traffic
         backward = backward + stack.passes * (w.bytes_backward + w.inner_bytes_backward)
+        backward = backward + stack.passes * stack.accumulation_bytes * w.update
         redone = np.where(plan["how"] == "full", forward, np.where(plan["how"] == "selective", core, 0.0))
         return at, np.where(np.char.find(quantities, "forward") >= 0, forward, backward + redone)
 

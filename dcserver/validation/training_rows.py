@@ -155,7 +155,7 @@ def cluster(row: Row, accelerators: float) -> Cluster:
         across = float(found[1]) * float(found[2]) / 8e0 * 1e9
     elif found := re.search(r"(\d{2,5})\s*Gb(?:ps|/s)[^|;]*?node", text):
         across = float(found[1]) / 8 * 1e9
-    in_node = 16.0 if "DGX-2" in text else 72.0 if "NVL72" in text else 4.0 if device.kind == "tpu" else 8.0
+    in_node = 16.0 if "DGX-2" in text else 72.0 if "NVL72" in text else 64.0 if device.kind == "tpu" else 8.0
     rate = _NETWORK.get(str(device.architecture), 25e9) if across is None else across / in_node
     if not 1e7 < rate < 1e13:
         raise ValueError("the network's bandwidth is not possible")
@@ -208,16 +208,16 @@ def stack_of(row: Row, device: Accelerator, dtype: str, model: Transformer) -> s
         return "FSDP 2023"
     if "korthikanti" in text or "2205.05198" in text or "selective recompute" in text:
         return "Megatron 2022"
-    if re.search(r"bigscience|deepspeed|bloom|mt-nlg|neox|pythia", text) or number(row, "zero_stage") >= 0:
+    if re.search(r"bigscience|deepspeed|bloom-|mt-nlg|neox", text) or number(row, "zero_stage") >= 0:
         return "BLOOM 2022"
-    if "narayanan" in text or "ptd-p" in text:
+    if re.search(r"narayanan|ptd-p", text):
         return "Megatron 2021"
     if device.architecture == "Volta" or "megatron-2020" in text or "2020" in text.split("|")[0]:
         return "Megatron 2020"
     if device.architecture in ("Hopper",):
         return "Megatron 2024"
     year = float(model.year) if model.year == model.year else 2023.0
-    return "FSDP 2023" if year >= 2023 else "BLOOM 2022"
+    return "FSDP 2023" if year >= 2023 else "Megatron 2022"
 
 
 def recomputation(row: Row) -> str | None:
@@ -298,7 +298,7 @@ def plans(
         if np.isnan(inter[0]):
             inter = [1.0]
             if p > 1 and recent and np.isnan(number(row, "expert_parallel")):
-                inter += [v for v in _divisors(model.layers / p, 16) if v > 1] if model.layers % p == 0 else []
+                inter += [v for v in _divisors(model.layers / p, 32) if v > 1] if model.layers % p == 0 else []
         ep = stated["expert_parallel"]
         if np.isnan(ep):
             ep = 1.0 if model.experts <= 1 else float(np.gcd(int(model.experts), int(dp * t)))
@@ -316,15 +316,13 @@ def plans(
                         "sequence_parallel": bool(split and t > 1)})  # fmt: skip
     if not out:
         raise ValueError("no plan divides the accelerators as the row states them")
-    for plan in out:
-        largest = max(plan[k] for k in ("data_parallel", "tensor_parallel", "pipeline_parallel", "interleave", "micro_batch",
-                                        "context_parallel", "expert_parallel"))  # fmt: skip
-        if (
-            largest > 1e6
-            or plan["pipeline_parallel"] * plan["interleave"] > model.layers + 2
-            or plan["tensor_parallel"] > model.hidden
-        ):
+    roomy = [p for p in out if p["micro_batch"] * p["data_parallel"] <= batch * 1.001]
+    if not roomy:
+        raise ValueError("micro-batch x data parallel exceeds the batch")
+    for plan in roomy:
+        ways = ("data_parallel", "tensor_parallel", "pipeline_parallel", "interleave", "micro_batch", "context_parallel",
+                "expert_parallel")  # fmt: skip
+        stages = plan["pipeline_parallel"] * plan["interleave"]
+        if max(plan[k] for k in ways) > 1e6 or stages > model.layers + 2 or plan["tensor_parallel"] > model.hidden:
             raise ValueError("the plan that the row states cannot be: more parts than there is to share")
-        if plan["micro_batch"] * plan["data_parallel"] > batch * 1.001:
-            raise ValueError("micro-batch x data parallel exceeds the batch that the row states")
-    return out
+    return roomy
