@@ -58,7 +58,9 @@ def test_the_ring_of_a_measurement_never_covers_the_value_of_its_bar(ring: float
     bars = lab.Bars(lab.axis("watts", 0, 1200)).update(bars={"busy": 700.0}, measured={"busy": ring})
     (words,) = (text for text in bars.axes.texts if "700" in text.get_text())
     apart = bars.axes.transData.transform([(ring, 0), (words.get_position()[0], 0)])[:, 0]
-    assert apart[1] - apart[0] > 10, "the words begin to the right of the ring, which is 9 points wide"
+    assert apart[1] - apart[0] > 16, (
+        "the words and their backing begin to the right of the ring, 8 pixels wide at twice the size"
+    )
     far = lab.Bars(lab.axis("watts", 0, 1200)).update(bars={"busy": 700.0}, measured={"busy": 300.0})
     (words,) = (text for text in far.axes.texts if "700" in text.get_text())
     assert words.get_position()[0] == 700

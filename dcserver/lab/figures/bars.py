@@ -148,7 +148,7 @@ class Bars(Rows):
         at, start = (to_page.transform((x, 0))[0] / style.SCALE for x in (float(ring), end))
         if not -7 < at - start < self.long(words, bold=True) + 7:
             return end
-        return float(to_page.inverted().transform(((at + 6) * style.SCALE, 0))[0])
+        return float(to_page.inverted().transform(((at + 9) * style.SCALE, 0))[0])
 
     def _describe(self, **marks: Any) -> str:
         said = [f"{name} {self.x.text(value)}" for name, value in marks["bars"].items()]
