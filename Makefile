@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Passed on to JupyterLab: make lab ARGS="--no-browser --port 8899"
 ARGS ?=
 
-.PHONY: help lab test notebooks calibrate scoreboard bench format clean
+.PHONY: help lab test notebooks calibrate scoreboard compare bench format clean
 
 help:
 	@echo "make lab         open the course in JupyterLab (ARGS=\"--no-browser --port 8899\" are passed on)"
@@ -15,6 +15,7 @@ help:
 	@echo "make notebooks   execute the chapters in place (NOTEBOOKS=\"notebooks/06*.ipynb\" for some)"
 	@echo "make calibrate   fit the models' constants on the published measurements (FAMILY=gemm for one)"
 	@echo "make scoreboard  score every table of measurements and write the table into README.md"
+	@echo "make compare      this package beside its peers on the same published training steps (installs them)"
 	@echo "make bench       control latency, import time, evaluations a second"
 	@echo "make format      ruff over code and notebooks"
 
@@ -46,6 +47,9 @@ calibrate: $(VENV)/.test
 
 scoreboard: $(VENV)/.test
 	$(BIN)/python tools/scoreboard.py
+
+compare: $(VENV)/.test
+	$(BIN)/python tools/compare.py
 
 bench: $(VENV)/.test
 	$(BIN)/python tools/bench.py
