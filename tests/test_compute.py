@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcserver import catalog, compute
+from dcserver import catalog, compute, energy
 from dcserver.catalog import accelerator
 from dcserver.units import GB, TFLOP
 
@@ -350,6 +350,30 @@ def test_a_vector_sum_is_not_worth_the_trip() -> None:
     stays = compute.offload(XEON, H100, n[-1], 12 * n[-1])
     assert stays.speedup > 5
     assert sum(stays.breakdown.values()) == pytest.approx(stays.device_time)
+
+
+@pytest.mark.parametrize("name", ["T4", "L4", "A100 SXM", "H100 PCIe", "H100 SXM", "MI300X", "B200"])
+def test_more_arithmetic_a_byte_never_lowers_the_reachable_rate(name: str) -> None:
+    # Near the ridge the power limit throttles; slower arithmetic asks for fewer bytes, which leaves it more watts.
+    device = accelerator(name)
+    rates = compute.roofline(device, np.logspace(-1, 5, 300), "fp16", measured=True)
+    assert (np.diff(rates) >= -1e-3 * rates[1:]).all()
+    assert rates[-1] > 0.3 * device.peak("fp16")
+
+
+def test_the_reachable_rate_just_fits_the_power_limit() -> None:
+    t4 = accelerator("T4")
+    rate = compute.roofline(t4, 204.0, "fp16", measured=True)
+    # The clock at which the tensor cores, as busy as they get, do just that.
+    clock = rate / (t4.peak("fp16") * catalog.constants("gemm")["pipeline_nvidia"])
+    watts = energy.power(
+        t4, catalog.constants("gemm")["pipeline_nvidia"], rate / 204 / t4.memory_bandwidth, clock, "fp16"
+    )
+    assert clock < 0.9
+    assert watts == pytest.approx(70, rel=0.01)
+    everything = catalog.stack(catalog.table("accelerators").values())[:, None]
+    assert compute.roofline(everything, [1.0, 200.0, 1e4], "fp16", measured=True)[4] == pytest.approx(
+        [compute.roofline(t4, i, "fp16", measured=True) for i in (1.0, 200.0, 1e4)])  # fmt: skip
 
 
 def test_two_processors_take_half_as_long_and_compute_16_bit_numbers_in_32() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dcserver import energy
+from dcserver import catalog, energy
 from dcserver.catalog import Accelerator, Cpu
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive
 from dcserver.compute.hardware import (
@@ -80,12 +80,36 @@ def roofline(accelerator: Accelerator | Cpu, intensity: Any, dtype: str = "bf16"
     # Vector units issue one instruction a cycle; what the matrix pipeline loses, they do not.
     share = 1.0 if dtype in VECTOR_DTYPES else pipeline_share(accelerator, c)
     feed = memory_bandwidth(accelerator, constants=c) * intensity
-    cool = np.minimum(share * peak, feed)  # before the power limit speaks
-    traffic = np.divide(cool, intensity, out=np.zeros(cool.shape), where=intensity > 0)
-    traffic = np.where(intensity > 0, traffic, memory_bandwidth(accelerator, constants=c))
-    ratio = energy.sustained_clock(accelerator, np.nan_to_num(cool / peak), np.nan_to_num(traffic / bandwidth),
-                                   power_limit_or_known(accelerator, power_limit), dtype)  # fmt: skip
+    ratio = _clock_within_limit(accelerator, share * peak, feed, peak, intensity, dtype, power_limit)
     return plain(np.minimum(share * peak * ratio, feed))
+
+
+def _clock_within_limit(accelerator: Accelerator, reachable: Any, feed: Any, peak: Any, intensity: Any, dtype: str,
+                        power_limit: Any) -> Any:  # fmt: skip
+    """The highest clock, over boost clock, at which arithmetic and the traffic that it causes fit the power limit.
+
+    Clock and traffic depend on each other: slower arithmetic also asks for fewer bytes. Watts rise with the clock,
+    so halving the interval finds it; asking once, at boost clock, would throttle far too much near the ridge.
+    """
+    limit = power_limit_or_known(accelerator, power_limit)
+    full = energy.operating_point(accelerator, 1.0, 1.0, 1.0, np.inf, dtype)
+    bandwidth = np.asarray(accelerator.memory_bandwidth, dtype=float)
+    peak, intensity = np.nan_to_num(peak, nan=1.0), np.maximum(intensity, 1e-12)
+
+    def fits(ratio: Any) -> Any:
+        rate = np.minimum(reachable * ratio, feed)
+        busy = full.active + full.compute * rate / (peak * ratio)
+        watts = full.static + full.memory * rate / intensity / bandwidth
+        return ~(watts + busy * energy.dynamic_scale(ratio, accelerator) > limit)
+
+    low = np.full(np.broadcast(reachable, feed).shape, catalog.constants("power")["lowest_clock"])
+    high = np.ones(low.shape)
+    low = np.where(fits(high), high, low)
+    for _ in range(12):
+        middle = (low + high) / 2
+        good = fits(middle)
+        low, high = np.where(good, middle, low), np.where(good, high, middle)
+    return low
 
 
 def ridge_point(accelerator: Accelerator | Cpu, dtype: str = "bf16") -> Any:
