@@ -67,7 +67,7 @@ def test_the_best_is_that_of_a_plain_loop_over_every_plan(model: Transformer) ->
               "schedule": ("1f1b", "zero_bubble"), "tensor_parallel": (1, 2), "sequence_parallel": True}  # fmt: skip
     if model is SMALL:
         limits |= {"sequence_parallel": (False, True), "accelerators": 4}
-    node = with_memory(NODE, 0.09)  # so little that many plans do not fit
+    node = with_memory(NODE, 0.06 if model is SMALL else 0.08)  # so little that many plans do not fit
     result = planning.search(model, node, 8, keep=5, **limits)
     loop = by_loop(model, node, 8, result.space)
     assert result.valid == len(loop["valid"]) > 40
@@ -95,10 +95,17 @@ def test_every_plan_is_counted_once() -> None:
     assert result.considered == math.prod(lengths)
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.integers(1, 5000), st.sampled_from([(16,), (4, 8, 16)]), st.sampled_from([12, 20]))
+@settings(max_examples=5, deadline=None)
+@given(st.integers(150, 3000), st.sampled_from([(16,), (4, 8)]), st.sampled_from([12, 20]))
 def test_the_size_of_a_chunk_changes_nothing(chunk: int, accelerators: tuple[int, ...], batch: int) -> None:
-    options = {"accelerators": accelerators, "keep": 4, "context_parallel": (1, 2), **EVERY}
+    options = {
+        "accelerators": accelerators,
+        "keep": 4,
+        "context_parallel": 1,
+        "interleave": (1, 2),
+        "micro_batch": (1, 2),
+        **EVERY,
+    }
     one = planning.search(SMALL, TWO, batch, chunk_size=1 << 20, **options)
     other = planning.search(SMALL, TWO, batch, chunk_size=chunk, **options)
     assert (one.considered, one.invalid, one.not_fitting, one.feasible) == (
@@ -213,7 +220,7 @@ def test_progress_reaches_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     result = planning.search(SMALL, NODE, 8, chunk_size=300, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (result.considered, result.considered)
     assert [d for d, _ in seen] == sorted(d for d, _ in seen)
-    assert len(seen) > 5
+    assert len(seen) > 2
     assert capsys.readouterr() == ("", "")  # off unless asked for
     planning.search(SMALL, NODE, 8, progress=True)
     assert "[##############################]" in capsys.readouterr().err
@@ -260,10 +267,11 @@ def test_why_a_plan_lost() -> None:
 
 
 def test_a_plan_outside_the_search_is_said_to_be() -> None:
-    result = planning.search(SMALL, TWO, 32, tensor_parallel=8)
+    result = planning.search(SMALL, TWO, 32, tensor_parallel=4)
     free = planning.search(SMALL, TWO, 32)
     told = result.explain(free.plan)
     assert told.verdict == "wins"
+    assert "is better" in str(told)
     assert "was not part of the search: tensor_parallel=" in str(told)
 
 
@@ -407,3 +415,9 @@ def test_a_group_that_cannot_hold_the_model_takes_no_part() -> None:
     assert any("does not fit" in w for w in found.warnings)
     with pytest.raises(ValueError, match="two or more groups"):
         planning.mixed(SMALL, [TWO], 32)
+
+
+def test_a_plan_that_fits_where_the_search_found_none() -> None:
+    told = planning.search(SMALL, TWO, 32, tensor_parallel=8).explain(Plan(data_parallel=16))
+    assert told.winner is None
+    assert "the search found none: no plan divides" in str(told)

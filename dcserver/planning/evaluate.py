@@ -16,7 +16,8 @@ from dcserver import memory, training
 from dcserver.catalog import Cluster
 from dcserver.planning.space import INNER, OUTER, Chunk, Space
 from dcserver.training import Stack
-from dcserver.training.step import machine, wall_power
+from dcserver.training.machine import machine
+from dcserver.training.result import wall_power
 
 Columns = dict[str, np.ndarray]
 # Objective and the column that it makes small. At one batch and one price, most tokens per dollar is least cost.

@@ -12,8 +12,8 @@ from dcserver.planning.evaluate import OBJECTIVES
 from dcserver.planning.search import SearchResult
 from dcserver.planning.space import AXES, Space
 from dcserver.training import Plan
+from dcserver.training.machine import machine
 from dcserver.training.plan import RECOMPUTATION, SCHEDULES
-from dcserver.training.step import machine
 from dcserver.units import format_bytes, format_energy, format_money, format_percent, format_time
 
 VERDICTS = ("wins", "slower", "worse", "does not fit", "invalid")
@@ -86,6 +86,9 @@ def explain(result: SearchResult, plan: Plan) -> Explanation:
     if excess > 0:
         return Explanation(plan, winner, "does not fit", excess=excess,
                            words=(*note, *step.memory.explain(accelerator).splitlines()))  # fmt: skip
+    if winner is None:
+        lost = f"It fits, and takes {format_time(step.time)} a step; the search found none: {result.obstacle()}."
+        return Explanation(plan, None, "wins", time=float(step.time), excess=excess, words=(*note, lost))
     best = result.best
     won = result.step(best.plan)
     difference = {name: float(step.breakdown[name] - won.breakdown[name]) for name in step.breakdown}

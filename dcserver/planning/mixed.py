@@ -15,7 +15,7 @@ from dcserver.checks import require_non_negative, require_positive, require_whol
 from dcserver.planning.search import SearchResult, prices_of, rent, search
 from dcserver.planning.space import divisors
 from dcserver.training import Plan, Stack
-from dcserver.training.step import as_cluster, fabric_of, machine
+from dcserver.training.machine import as_cluster, fabric_of, machine
 from dcserver.units import format_money, format_percent, format_time
 
 _TRIED = 5  # plans of each search that a group may take
@@ -168,7 +168,10 @@ def mixed(model: Transformer, clusters: Sequence[Cluster | Server], batch: int, 
     able = np.isfinite(alone)
     guess, ideal = np.zeros(len(groups)), 0.0
     guess[able], ideal = finish_together(batch, alone[able] / batch)
-    offers = [_offer(r, share, options, price) for r, share, price in zip(whole, guess, prices, strict=True)]
+    size = np.array([c.accelerators for c in groups], dtype=float)
+    level = batch * size / size.sum()  # the same for every accelerator
+    offers = [_offer(r, shares, options, price) for r, shares, price in
+              zip(whole, np.stack([guess, level], axis=1), prices, strict=True)]  # fmt: skip
 
     exchange = _exchange(model, groups, whole[0].stack)
     best, split = _assign([o.time for o in offers], batch, np.maximum)
@@ -177,9 +180,8 @@ def mixed(model: Transformer, clusters: Sequence[Cluster | Server], batch: int, 
             f"no whole micro-batches of these groups' plans make up batch={batch}: take one with more divisors"
         )
     # Evenly: as near as whole micro-batches come to the same number of sequences for each accelerator.
-    size = np.array([c.accelerators for c in groups], dtype=float)
     off = [np.where(np.isfinite(o.time), np.abs(np.arange(batch + 1) - target), np.inf)
-           for o, target in zip(offers, batch * size / size.sum(), strict=True)]  # fmt: skip
+           for o, target in zip(offers, level, strict=True)]  # fmt: skip
     evenly = _assign(off, batch, np.add)[1]
     even = max(float(o.time[n]) for o, n in zip(offers, evenly, strict=True)) + exchange
 
@@ -194,8 +196,8 @@ def mixed(model: Transformer, clusters: Sequence[Cluster | Server], batch: int, 
     )
 
 
-def _offer(whole: SearchResult, share: float, options: dict[str, Any], price: float | None) -> _Offer:
-    """What a group makes of every number of sequences, by the best plans for the batch and for its likely share."""
+def _offer(whole: SearchResult, shares: np.ndarray, options: dict[str, Any], price: float | None) -> _Offer:
+    """What a group makes of every number of sequences, by the best plans for the batch and near given shares."""
     cluster, batch = whole.cluster, whole.batch
     cost = rent(machine(cluster)[1]) if price is None else float(price)
     time, which = np.full(batch + 1, np.inf), np.zeros(batch + 1, dtype=int)
@@ -207,7 +209,7 @@ def _offer(whole: SearchResult, share: float, options: dict[str, Any], price: fl
     near: set[int] = set()
     for fraction in _FRACTIONS:
         unit = int(max(x for x in divisors(batch) if x <= max(batch / fraction, 1)))
-        near |= {int(unit * np.floor(share / unit)), int(unit * np.ceil(share / unit))}
+        near |= {int(unit * edge(share / unit)) for share in shares for edge in (np.floor, np.ceil)}
     for sequences in sorted(near):
         if 0 < sequences < batch:
             found += search(whole.model, cluster, sequences, **options).top("time")

@@ -17,7 +17,7 @@ from dcserver.checks import require_choice, require_non_negative, require_positi
 from dcserver.planning.evaluate import FRONTIERS, OBJECTIVES, Columns, Partial, Problem, evaluate, least, merge, pareto
 from dcserver.planning.space import INNER, OUTER, Chunk, Space, Tally, space
 from dcserver.training import DTYPES, Plan, Stack, TrainingStep
-from dcserver.training.step import as_cluster, machine
+from dcserver.training.machine import as_cluster, machine
 from dcserver.units import format_bytes, format_energy, format_money, format_time, significant
 
 Progress = Callable[[int, int], None]
