@@ -76,7 +76,8 @@ class MachineReport:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """The report in lines: what, how much, and what it means."""
-        lines = [("machine", self.processor, f"{self.cores:g} cores, {format_bytes(self.memory_bytes, binary=True)}")]
+        cores = f"{self.cores:g} core{'' if self.cores == 1 else 's'}"
+        lines = [("machine", self.processor, f"{cores}, {format_bytes(self.memory_bytes, binary=True)}")]
         for dtype in dict.fromkeys(self.matrix_products.what):
             sizes, rates = self.matrix_products.of(dtype)
             at = f"best of {len(sizes)} sizes, at {sizes[rates.argmax()]:g} x {sizes[rates.argmax()]:g}"
