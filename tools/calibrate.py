@@ -115,7 +115,8 @@ def calibrate(family: str) -> None:
                   f"allowed {low:g} to {high:g}){edge}")  # fmt: skip
             row["value"] = f"{value:.6g}"
     write(HERE / "constants" / f"{family}.csv", rows)
-    ratios = fitting.left_out_ratios(family, comparisons, constants, prior, steps=10 if family == "training" else None)
+    start, steps = (training.unfitted(), 20) if family == "training" else (constants, None)
+    ratios = fitting.left_out_ratios(family, comparisons, start, prior, steps)
     if family == "training":  # rows that no constant was fitted on, whole runs for instance, are predicted with all
         predicted = [c.predict(constants) if len(c.rows) else np.zeros(0) for c in extra]
         ratios = [np.concatenate([r, e.measured / p]) for r, e, p in zip(ratios, extra, predicted, strict=True)]

@@ -5,8 +5,9 @@ from dcserver.training.flops import attention_flops, layer_flops, training_flops
 from dcserver.training.layer import layer_work
 from dcserver.training.pipeline import Timeline, bubble, timeline
 from dcserver.training.plan import DTYPES, SCHEDULES, Plan
+from dcserver.training.result import PARTS, TrainingStep, footprint
 from dcserver.training.stacks import STACKS, Stack, stack
-from dcserver.training.step import PARTS, TrainingStep, compose, footprint, step, work
+from dcserver.training.step import compose, step, work
 
 __all__ = [
     "DTYPES",

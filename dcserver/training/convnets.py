@@ -12,7 +12,7 @@ from dcserver import catalog, interconnect
 from dcserver.catalog import Cluster, ConvNet, Server, dtype_bytes
 from dcserver.checks import require_choice, require_positive, require_whole
 from dcserver.compute import memory_bandwidth
-from dcserver.training.step import as_cluster, fabric_of, machine
+from dcserver.training.machine import as_cluster, fabric_of, machine
 from dcserver.units import format_time, significant
 
 

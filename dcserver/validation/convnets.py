@@ -9,7 +9,7 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.training.convnets import convnet_step
-from dcserver.training.step import machine
+from dcserver.training.machine import machine
 from dcserver.validation.score import Comparison, Constants, Row
 from dcserver.validation.training_rows import cluster, positive, whole
 

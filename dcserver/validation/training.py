@@ -11,24 +11,22 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.catalog.tables import rows_of
-from dcserver.training import Plan, compose, layer_work, step, training_flops, work
+from dcserver.training import Plan, compose, layer_work, step, work
+from dcserver.training.machine import fabric_of, machine
 from dcserver.training.stacks import Stack
 from dcserver.training.stacks import stack as named_stack
-from dcserver.training.step import fabric_of, machine
 from dcserver.validation import convnets, training_memory
-from dcserver.validation.score import Comparison, Constants, Row, number
+from dcserver.validation.score import Comparison, Constants, Row
 from dcserver.validation.training_rows import (
     Run,
     cluster,
     number_format,
-    plans,
     positive,
     recomputation,
-    stack_of,
     transformer,
     whole,
-    words,
 )
+from dcserver.validation.training_runs import run_of
 
 Block = Callable[[Constants | None], tuple[np.ndarray, np.ndarray]]
 # Constants that change the work itself, not only what the stack makes of it.
@@ -127,103 +125,6 @@ def _merged(parts: Sequence[Comparison], uncovered: dict[int, str], tables: Sequ
         measured=np.concatenate([p.measured for p in parts]), predict=predict,
         uncovered={i: why for i, why in uncovered.items() if i not in set(rows)}, families=families,
     )  # fmt: skip
-
-
-# --- what a row measured ----------------------------------------------------------------------------------------
-
-
-def run_of(row: Row) -> Run:
-    """The step that a row measured; ValueError says in words why it cannot be told."""
-    text = words(row)
-    sequence = whole(row, float("nan"), "seq_len_tokens")
-    if sequence > 1e8:
-        raise ValueError(f"seq_len_tokens={sequence:g} is larger than any")
-    if not np.isnan(number(row, "images_per_s")):
-        raise ValueError("a convolutional network has no transformer's step")
-    guess = 2048.0 if np.isnan(sequence) else sequence
-    model = transformer(row, guess)
-    n = whole(row, float("nan"), "n_accelerators", "n_gpus")
-    parallel = [whole(row, float("nan"), c) for c in ("data_parallel", "tensor_parallel", "pipeline_parallel")]
-    if np.isnan(n) and not np.isnan(parallel).any():
-        n = float(np.prod(parallel))
-    whole_run = np.isnan(positive(row, "iteration_time_s", "iter_time_s", "derived_iter_time_s", "tokens_per_s_per_accel",
-                                  "tokens_per_s")) and not np.isnan(positive(row, "accel_hours"))  # fmt: skip
-    if np.isnan(n):
-        if not whole_run:
-            raise ValueError("the number of accelerators is not stated")
-        n = 512.0
-    if n > 1e6:
-        raise ValueError(f"{n:g} accelerators are more than any cluster has")
-    if np.isnan(sequence):
-        sequence = min(float(model.sequence), 8192.0) if model.year and model.year >= 2023 else 2048.0
-        model = dataclasses.replace(model, sequence=sequence)
-    machines = cluster(row, n)
-    device = machine(machines)[1]
-    dtype = number_format(row, device)
-    stack = stack_of(row, device, dtype, model)
-    batch = whole(row, float("nan"), "global_batch_seqs")
-    if np.isnan(batch):
-        tokens = positive(row, "global_batch_tokens")
-        # Four million tokens a step are usual, more on the largest machines; a power of two divides well.
-        usual = 2.0 ** np.round(np.log2(max(4e6, 1000 * n) / sequence))
-        batch = float(usual if np.isnan(tokens) else max(1.0, np.round(tokens / sequence)))
-    tried = plans(row, model, n, batch, stack, float(machine(machines)[0].accelerators))
-    how = recomputation(row)
-    measured, quantity = _seconds(row, model, batch, sequence, n, how or tried[0]["recomputation"])
-    narrow = dtype in ("fp8", "mxfp8", "nvfp4")
-    layout = len(tried) == 1 or not np.isnan(parallel[1]) or "FSDP" in text
-    kind = "experts or fp8" if narrow or model.experts > 1 else "dense bf16" if layout else "layout not stated"
-    if whole_run:
-        kind = "whole run"
-    if dtype in ("tf32", "fp32") and kind == "dense bf16":
-        kind = "dense fp32"
-    return Run(
-        model, machines, tried, dtype, batch, sequence, stack, measured, quantity, _group(row, kind), kind, layout
-    )
-
-
-def _group(row: Row, kind: str) -> str:
-    """The source, which is what is left out when the error bar is earned."""
-    if kind == "whole run":
-        return "whole runs"
-    for column, source in (("mode", "Korthikanti 2022"), ("scheme", "Megatron 2021"), ("oom", "BLOOM sweep")):
-        if column in row:
-            return source
-    group = row.get("group") or "unnamed"
-    return group if group != "steady-state" else f"{group}: {row.get('model')}"
-
-
-def _seconds(
-    row: Row, model: catalog.Transformer, batch: float, sequence: float, n: float, how: Any
-) -> tuple[float, str]:
-    """Seconds a step as measured, or as the stated rate says by its source's own count."""
-    tokens = batch * sequence
-    if not np.isnan(time := positive(row, "iteration_time_s", "iter_time_s", "derived_iter_time_s")):
-        return time, "seconds a step"
-    if not np.isnan(rate := positive(row, "tokens_per_s")):
-        return tokens / rate, "seconds a step (from tokens/s)"
-    if not np.isnan(rate := positive(row, "tokens_per_s_per_accel")):
-        return tokens / (rate * n), "seconds a step (from tokens/s)"
-    flops, hours = positive(row, "achieved_flops_per_accel", "achieved_flops_per_gpu"), positive(row, "accel_hours")
-    text = words(row).lower()
-    spent = {"none": 0, "selective": 1, "full": 2}.get(how, how)
-    hardware = "model flops" not in text.split("mfu")[0] or "hardware flops" in text
-    if not np.isnan(flops):
-        count = training_flops(model, tokens, sequence, spent if hardware else 0, causal=False)
-        return count / (flops * n), "seconds a step (from FLOP/s)"
-    trained = positive(row, "tokens_trained")
-    days = positive(row, "wall_days")
-    if np.isnan(hours) and not np.isnan(days):
-        hours = days * 24 * n
-    if not np.isnan(hours) and not np.isnan(trained):
-        return hours * 3600 / n * tokens / trained, "seconds a step, average of a whole run"
-    if not np.isnan(share := positive(row, "mfu", "model_flops_utilization")):
-        device = machine(cluster(row, n))[1]
-        peak = device.peak(number_format(row, device))
-        return training_flops(model, tokens, sequence, 0, causal=False) / (
-            share * peak * n
-        ), "seconds a step (from MFU)"
-    raise ValueError("the row states no time and no rate")
 
 
 # --- predictions ------------------------------------------------------------------------------------------------
@@ -383,6 +284,23 @@ def stack_prior() -> Comparison:
 
     return Comparison(rows=[0] * len(rows), quantities=["prior"] * len(rows), groups=["prior"] * len(rows),
                       measured=np.ones(len(rows)), predict=predict)  # fmt: skip
+
+
+# What one would write down before any fit: where fits without a source start, so that a constant which only that
+# source informs does not keep the value that it taught.
+_UNFITTED = {
+    "matmul_share": 0.9, "passes": 1.5, "tensor_overlap": 0.3, "data_overlap": 0.8, "expert_overlap": 0.5,
+    "host_latency": 1e-5, "layer_latency": 1e-3, "expert_latency": 1e-3, "optimizer_passes": 1.5, "jitter": 0.01,
+    "attention_share": 1.0, "attention_Hopper": 0.5, "attention_Blackwell": 0.5, "attention_depth": 8.0,
+    "unaligned": 0.1, "misaligned": 4.0, "narrow_share": 0.9, "grouped_share": 0.8,
+}  # fmt: skip
+
+
+def unfitted() -> dict[str, float]:
+    """Constants of the family "training" with every fitted one at a round value that no measurement chose."""
+    rows = rows_of("constants", "training")
+    return {r["name"]: float(r["value"]) if r["fitted"] != "1" else
+            _UNFITTED.get(r["name"], _UNFITTED.get(r["name"].partition(" ")[0], float(r["value"]))) for r in rows}  # fmt: skip
 
 
 def naive(rows: Sequence[Row]) -> dict[int, float]:
