@@ -38,8 +38,13 @@ def write(path: Path, rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
-def error_bars(table: str, comparison: validation.Comparison, ratios: np.ndarray, how: str) -> None:
+def error_bars(
+    table: str, comparison: validation.Comparison, ratios: np.ndarray, how: str, symmetric: bool = False
+) -> None:
     """Central 80 % of measured / predicted, for the whole table and for each family that it names.
+
+    ``symmetric``: as far to either side as four in five values lie from 1. Where a table is one source, all its values
+    miss together when it is left out; that says how far another source may be off, but not to which side.
 
     Families of the table that another calibration wrote stay as they are.
     """
@@ -58,9 +63,11 @@ def error_bars(table: str, comparison: validation.Comparison, ratios: np.ndarray
     for family in names:
         r = ratios if family == table else ratios[families == family]
         errors = np.abs(1 / r - 1)
+        far = float(np.quantile(np.abs(np.log(r)), 0.8))
+        low, high = (np.exp(-far), np.exp(far)) if symmetric else np.quantile(r, [0.1, 0.9])
         rows.append({
-            "family": family, "values": len(r), "low": f"{np.quantile(r, 0.1):.4f}", "median": f"{np.median(r):.4f}",
-            "high": f"{np.quantile(r, 0.9):.4f}", "median_abs_error": f"{np.median(errors):.4f}",
+            "family": family, "values": len(r), "low": f"{low:.4f}", "median": f"{np.median(r):.4f}",
+            "high": f"{high:.4f}", "median_abs_error": f"{np.median(errors):.4f}",
             "p90_abs_error": f"{np.quantile(errors, 0.9):.4f}", "residuals": how,
         })  # fmt: skip
         print(f"  {family}: left-out median error {np.median(errors):.1%}, 90th percentile "
@@ -122,7 +129,7 @@ def calibrate(family: str) -> None:
         ratios = [np.concatenate([r, e.measured / p]) for r, e, p in zip(ratios, extra, predicted, strict=True)]
         comparisons = [replace(c, families=[*c.families, *e.families]) for c, e in zip(comparisons, extra, strict=True)]
     for table, comparison, ratio in zip(tables, comparisons, ratios, strict=True):
-        error_bars(table, comparison, ratio, "group left out of the fit")
+        error_bars(table, comparison, ratio, "group left out of the fit", symmetric=family == "training")
 
 
 def residuals(table: str) -> None:

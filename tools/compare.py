@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from dcserver import catalog
-from dcserver.training.step import machine
+from dcserver.training.machine import machine
 from dcserver.validation import score
-from dcserver.validation.training import run_of
+from dcserver.validation.training_runs import run_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = {"mlsysim": ("mlsysim", "mlsysim_rows.py"), "llm-analysis": ("llm-analysis", "llm_analysis_rows.py")}
