@@ -131,22 +131,31 @@ class Space:
             end = held if found is None else held - held % rows
             for first in range(0, end, rows):
                 part = {name: v[first : min(first + rows, end)] for name, v in joined.items()}
+                tally.considered += len(part["data_parallel"]) * self.inner_size
                 yield Chunk(part, start)
                 start += len(part["data_parallel"]) * self.inner_size
             waiting = [{name: v[end:] for name, v in joined.items()}] if end < held else []
 
     def _layouts(self, tally: Tally) -> Iterator[dict[str, np.ndarray]]:
         """Layouts that divide model and cluster, block by block."""
-        values = [np.asarray(self.axes[name], dtype=np.int64) for name in LAYOUT]
-        shape = tuple(len(v) for v in values)
+        values = {name: np.asarray(self.axes[name], dtype=np.int64) for name in LAYOUT}
         each = math.prod(len(self.axes[name]) for name in DETAIL) * self.inner_size
+        # A value that does not divide the model falls once, with all that it would be combined with: most of the space.
+        # Interleaving and the like only narrow what one chunk of layers a stage allows.
+        for name in LAYOUT[1:]:
+            tried = [values[name] if name == k else 1 for k in LAYOUT[1:]]
+            others = each * math.prod(len(v) for k, v in values.items() if k != name)
+            ok = np.ones(len(values[name]), dtype=bool)
+            t, p, c = tried
+            for good, (what, _, whole, _) in memory.plans.rules(self.model, self.sequence, t, t, False, p, 1, c, 1):
+                ok = _sift(tally, ok, good, f"{what} does not divide {whole}", others)
+            tally.considered += int((~ok).sum()) * others
+            values[name] = values[name][ok]
+        shape = tuple(len(v) for v in values.values())
         for first in range(0, math.prod(shape), _BLOCK):
             at = np.unravel_index(np.arange(first, min(first + _BLOCK, math.prod(shape))), shape)
-            n, t, p, c = (v[i] for v, i in zip(values, at, strict=True))
+            n, t, p, c = (v[i] for v, i in zip(values.values(), at, strict=True))
             ok = np.ones(len(n), dtype=bool)
-            # Interleaving and the like only narrow what one chunk a stage allows, so most of the space ends here.
-            for good, (name, _, whole, _) in memory.plans.rules(self.model, self.sequence, t, t, False, p, 1, c, 1):
-                ok = _sift(tally, ok, good, f"{name} does not divide {whole}", each)
             ok = _sift(tally, ok, n % (t * p * c) == 0, TOO_MANY, each)
             tally.considered += int((~ok).sum()) * each
             yield {"data_parallel": (n // (t * p * c))[ok], "tensor_parallel": t[ok], "pipeline_parallel": p[ok],
@@ -167,7 +176,7 @@ class Space:
                 outer = {name: np.repeat(v, count) for name, v in part.items()}
                 outer |= {name: np.tile(v, rows) for name, v in detail.items()}
                 ok = self._sifted(outer, tally)
-                tally.considered += len(ok) * self.inner_size
+                tally.considered += int((~ok).sum()) * self.inner_size  # the others as they are dealt out
                 yield {name: outer[name][ok] for name in OUTER}
 
     def _sifted(self, outer: Mapping[str, np.ndarray], tally: Tally) -> np.ndarray:
