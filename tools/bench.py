@@ -1,6 +1,6 @@
 """How quick the course answers: controls of each panel, import, and evaluations a second of each model.
 
-python tools/bench.py [panels] [imports] [models]   (without names: all three)
+python tools/bench.py [panels] [imports] [models] [planning]   (without names: all of them)
 
 Figures hold for an idle machine; the load is printed beside them.
 """
@@ -127,7 +127,74 @@ def evaluations() -> None:
         print(f"{name:32} " + " ".join(f"{rate:20,.0f}" for rate in rates), flush=True)
 
 
-SECTIONS = {"panels": panels, "imports": imports, "models": evaluations}
+def searching() -> None:
+    """Plans a second of a search by number of plans, on one core and on Dask; bytes a plan; GPT-3 on 64 to 4,096 GPUs."""
+    import tracemalloc
+
+    from dcserver import catalog, planning, training
+    from dcserver.planning.evaluate import Problem, evaluate, merge
+    from dcserver.planning.search import CHUNK
+    from dcserver.planning.space import Tally
+
+    gpt3, batch = catalog.transformer("GPT-3 175B"), 1536
+    cluster = catalog.Cluster(server=catalog.server("DGX H100"), servers=512)
+    full = {"schedule": ("1f1b", "zero_bubble"), "offload_optimizer": (False, True)}
+
+    def once(wanted: int, chunk: int) -> tuple[int, float, float]:
+        """Valid plans evaluated (memory of all, time and energy of those that fit), wall and CPU seconds."""
+        stack = training.stack()
+        axes = full if wanted > 1 else {"recomputation": "full", "zero_stage": 1}
+        plans = planning.space(gpt3, range(32, 4097, 32), 5 * batch, gpt3.sequence, stack, **axes)
+        problem, done, total = Problem(plans, cluster, stack, "bf16", "adam", 2.0, 10), 0, None
+        started, busy = time.perf_counter(), time.process_time()
+        for piece in plans.chunks(min(chunk, wanted), Tally()):
+            part = evaluate(problem, piece)
+            total = part if total is None else merge([total, part], 10)
+            done += part.feasible + part.not_fitting
+            if done >= wanted:
+                break
+        return done, time.perf_counter() - started, time.process_time() - busy
+
+    print(
+        f"{'search: valid plans':32} {'plans':>12} {'wall':>14} {'CPU':>14}   plans/s; memory of all, time of those that fit"
+    )
+    for power in range(8):
+        tries = [once(10**power, CHUNK) for _ in range(3 if power < 7 else 1)]
+        done = tries[0][0]
+        wall, busy = (min(t[k] for t in tries) for k in (1, 2))
+        print(f"{f'  10^{power}, one core':32} {done:12,} {done / wall:14,.0f} {done / busy:14,.0f}", flush=True)
+    for chunk in (1 << 14, CHUNK):
+        tracemalloc.start()
+        once(4 * chunk, chunk)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        print(
+            f"{f'  memory, chunks of {chunk:,}':32} {peak / chunk:12,.0f} B a plan of a chunk; {peak / 1e6:,.0f} MB at most"
+        )
+
+    sizes = (64, 128, 256, 512, 1024, 2048, 4096)
+    try:
+        import distributed
+    except ImportError:
+        print("  Dask: not installed")
+    else:
+        with (
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as here,
+            distributed.Client(here) as client,
+        ):  # fmt: skip
+            client.run(__import__, "dcserver.planning")
+            found = planning.search(gpt3, cluster, batch, accelerators=sizes, client=client, **full)
+            print(f"{'  Dask, two processes':32} {found.valid:12,} {found.plans_per_second:14,.0f}")
+
+    print(f"\n{'GPT-3 175B on DGX H100, batch 1,536':36} {'considered':>12} {'valid':>10} {'fit':>10} {'s':>6}  best")
+    for size in sizes:
+        found = planning.search(gpt3, planning.resized(cluster, size), batch, **full)
+        best = str(found.best) if found.feasible else found.obstacle()
+        print(f"{f'  {size:,} GPUs':36} {found.considered:12,} {found.valid:10,} {found.feasible:10,} {found.seconds:6.2f}  {best}",
+              flush=True)  # fmt: skip
+
+
+SECTIONS = {"panels": panels, "imports": imports, "models": evaluations, "planning": searching}
 
 
 def main(names: list[str]) -> int:

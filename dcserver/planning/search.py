@@ -223,7 +223,7 @@ def search(model: Transformer, cluster: Cluster | Server, batch: int, *, sequenc
     keep : int
         How many of the best to keep for each objective.
     chunk_size : int
-        Plans at a time: bounds memory (some 300 bytes a plan), changes no result.
+        Plans at a time: bounds memory (some 1,000 bytes a plan), changes no result.
     progress : callable or True, optional
         Called with plans done and plans in all after every chunk; True prints a bar.
     client : dask.distributed.Client, optional
