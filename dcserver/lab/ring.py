@@ -102,10 +102,8 @@ def _rank(rank: int, ranks: int, length: int, repeats: int, left: Any, right: An
                 start = time.perf_counter()
                 for turn in range(2 * (ranks - 1)):
                     out, into = (rank - turn) % ranks, (rank - turn - 1) % ranks
-                    sending = sender.submit(
-                        right.send_bytes, memoryview(data[out * piece : (out + 1) * piece]).cast("B")
-                    )
-                    left.recv_bytes_into(memoryview(arrived).cast("B"))
+                    sending = sender.submit(right.send_bytes, data[out * piece : (out + 1) * piece].data.cast("B"))
+                    left.recv_bytes_into(arrived.data.cast("B"))
                     sending.result()
                     if turn < ranks - 1:  # reduce-scatter: add what arrives; then all-gather: keep it
                         data[into * piece : (into + 1) * piece] += arrived
