@@ -119,7 +119,7 @@ EXERCISES = {
             (lambda plan, got: plan.get("interleave", 1) == 1, "It fits; now the stages wait for each other. Give each several chunks of layers: `interleave`."),
             (lambda plan, got: plan.get("tensor_parallel", 1) == 8, "Now the layers' traffic is the largest loss. Split them over fewer GPUs."),
         ],
-        because="Half as many GPUs for each layer halve the talk, and chunks of layers take back what the pipeline costs.",
+        because="More than one layout does it: fewer GPUs for each layer, or more sequences at a time, and chunks that shrink the bubble.",
         hint="Tensor 4 halves the traffic of the layers. It doubles what stands on a GPU: does it still fit? Then the bubble.",
         wrong=[
             ({"tensor_parallel": 16, "pipeline_parallel": 8, "interleave": 1, "micro_batch": 1}, "leaves the server"),
