@@ -5,6 +5,7 @@ Usage: python tools/calibrate.py [FAMILY ...] (without names: all). The report g
 
 import csv
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ FAMILIES: dict[str, list[str]] = {
 }
 # Tables that no constant is fitted on: their plain residuals are the error bar.
 UNFITTED = ["energy"]
+LEAST_BAR = 0.01
 
 
 def write(path: Path, rows: list[dict]) -> None:
@@ -65,6 +67,8 @@ def error_bars(
         errors = np.abs(1 / r - 1)
         far = float(np.quantile(np.abs(np.log(r)), 0.8))
         low, high = (np.exp(-far), np.exp(far)) if symmetric else np.quantile(r, [0.1, 0.9])
+        # No bar is narrower than what a second measurement, or the rounding of a printed figure, would show.
+        low, high = min(low, 1 - LEAST_BAR), max(high, 1 + LEAST_BAR)
         rows.append({
             "family": family, "values": len(r), "low": f"{low:.4f}", "median": f"{np.median(r):.4f}",
             "high": f"{high:.4f}", "median_abs_error": f"{np.median(errors):.4f}",
@@ -92,6 +96,16 @@ def comparisons_of(family: str) -> list[validation.Comparison]:
     if family == "training":
         return [training.times(training.informative(catalog.measurements(t))) for t in tables]
     return [validation.compare(t, catalog.measurements(t)) for t in tables]
+
+
+def middle(rows: list[dict], constants: Mapping[str, float]) -> dict[str, float]:
+    """The constants with the fitted ones in the middle of their bounds, which no measurement chose."""
+    start = dict(constants)
+    for row in rows:
+        low, high = float(row["low"]), float(row["high"])
+        if row["fitted"] == "1":
+            start[row["name"]] = float(np.sqrt(low * high)) if low > 0 else (low + high) / 2
+    return start
 
 
 def calibrate(family: str) -> None:
@@ -122,7 +136,8 @@ def calibrate(family: str) -> None:
                   f"allowed {low:g} to {high:g}){edge}")  # fmt: skip
             row["value"] = f"{value:.6g}"
     write(HERE / "constants" / f"{family}.csv", rows)
-    start, steps = (training.unfitted(), 20) if family == "training" else (constants, None)
+    # A constant that only the group left out informs must not keep the value which that group gave it.
+    start, steps = (training.unfitted(), 20) if family == "training" else (middle(rows, constants), None)
     ratios = fitting.left_out_ratios(family, comparisons, start, prior, steps)
     if family == "training":  # rows that no constant was fitted on, whole runs for instance, are predicted with all
         predicted = [c.predict(constants) if len(c.rows) else np.zeros(0) for c in extra]

@@ -33,6 +33,7 @@ from dcserver.units import format_flops, format_percent, format_time
 # Blocks of the result that one multiprocessor works on at a time; libraries choose among these shapes.
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (128, 192), (192, 128), (256, 128), (128, 256))
 _LARGEST = 256 * 128
+SETTLING_STEPS = 4
 PARTS = ("arithmetic", "pipeline", "tiles", "depth", "power limit", "memory", "launch")
 
 
@@ -200,12 +201,17 @@ def matmul(accelerator: Accelerator, m: Any, n: Any, k: Any, dtype: str = "bf16"
     p = c["overlap"]
     busy = _overlapped(arithmetic, read_time, p) + write_time
     moved = reads + np.maximum(result - kept, 0.0)
-    # One step of the fixed point: load at boost clock sets the clock, and the clock the time of the arithmetic.
-    ratio = energy.sustained_clock(accelerator, np.minimum(flops / (peak * busy), 1.0),
-                                   np.minimum(moved / (sheet * busy), 1.0),
-                                   power_limit_or_known(accelerator, power_limit), dtype)  # fmt: skip
-    throttled = arithmetic / ratio
-    kernel = _overlapped(throttled, read_time, p) + write_time
+    # Clock and load depend on each other: slower arithmetic also asks for fewer bytes a second. Three damped steps
+    # settle them to 1 %; one step would throttle too much where memory and arithmetic take about as long.
+    limit_power = power_limit_or_known(accelerator, power_limit)
+    ratio: Any = 1.0
+    for step in range(SETTLING_STEPS):
+        allowed = energy.sustained_clock(accelerator, np.minimum(flops / (peak * ratio * busy), 1.0),
+                                         np.minimum(moved / (sheet * busy), 1.0), limit_power, dtype)  # fmt: skip
+        ratio = allowed if step == 0 else np.sqrt(ratio * np.asarray(allowed))
+        throttled = arithmetic / ratio
+        kernel = _overlapped(throttled, read_time, p) + write_time
+        busy = kernel
     time = kernel + launch
 
     ideal = flops / peak
