@@ -27,7 +27,7 @@ def executed(path: Path) -> str:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     NotebookClient(
-        notebook, timeout=120, record_timing=False, store_widget_state=False, kernel_name="python3",
+        notebook, timeout=120, record_timing=False, store_widget_state=False, kernel_name="python3", coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()  # fmt: skip
     notebook.metadata.clear()
