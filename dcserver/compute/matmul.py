@@ -218,7 +218,9 @@ def matmul(accelerator: Accelerator, m: Any, n: Any, k: Any, dtype: str = "bf16"
     # Each part is what the time grows by when the next thing that can go wrong does.
     levels = np.broadcast_arrays(0.0 * time, ideal, ideal / pipeline_share(accelerator, c), shallow, arithmetic,
                                  throttled, kernel, time)  # fmt: skip
-    breakdown = {name: plain(levels[i + 1] - levels[i]) for i, name in enumerate(PARTS)}
+    steps_up = [levels[i + 1] - levels[i] for i in range(len(PARTS))]
+    rounding = 1e-12 * time  # what two equal levels differ by is no part of the time
+    breakdown = {name: plain(np.where(np.abs(d) < rounding, 0.0, d)) for name, d in zip(PARTS, steps_up, strict=True)}
     memory_time = np.broadcast_to(read_time + write_time, time.shape)
     power_bound = levels[5] - levels[4] > 0.05 * levels[5]
     limit = np.where(levels[5] >= memory_time, np.where(power_bound, "power limit", "matrix units"), "memory bandwidth")
