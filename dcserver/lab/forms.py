@@ -103,8 +103,17 @@ class Card:
         return bundle
 
 
+# JupyterLab takes arrows, Enter and letters as commands of its own unless the very element that has the focus asks for
+# its keys. Where scripts in outputs are forbidden this does nothing.
+_KEEP_KEYS = (
+    "const mark = this; let tries = 0; (function start() { const form = mark.closest('.dcs-form');"
+    " if (form) form.addEventListener('focusin', e => e.target.setAttribute('data-lm-suppress-shortcuts', 'true'));"
+    " else if (tries++ &lt; 40) setTimeout(start, 50); })();"
+)
+
 # Options may be whole sentences: let them wrap, and keep the form on the page's text colour.
 STYLE = (
+    f'<img alt="" src="data:," style="display:none" onerror="{_KEEP_KEYS}">'
     "<style>.dcs-form {overflow: visible; border-left: 4px solid #0072B2; background: rgba(0,114,178,0.08);"
     " padding: 8px 14px; max-width: 860px; margin: 4px 0}"
     ".dcs-form .widget-radio, .dcs-form .jupyter-widget-radio {width: 100%; height: auto}"

@@ -1,10 +1,12 @@
 """How a panel looks and how it reads aloud: its style sheet, and names for what ipywidgets leaves nameless."""
 
 # ipywidgets leaves a slider's handle nameless and lets it say its position, not its value. This names both; where scripts
-# in outputs are forbidden, it does nothing, and the label still stands above the slider.
+# in outputs are forbidden, it does nothing, and the label still stands above the slider. It also asks JupyterLab to leave
+# the keys to whatever has the focus: arrows would move to the next cell, Enter edit it, and D twice delete it.
 NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start() {
     const panel = mark.closest('.dcserver-panel');
     if (!panel) { if (tries++ < 40) setTimeout(start, 50); return; }
+    panel.addEventListener('focusin', event => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'));
     const name = () => panel.querySelectorAll('.widget-hslider').forEach(row => {
       const handle = row.querySelector('.noUi-handle'), label = row.querySelector('.widget-label'),
         value = row.querySelector('.widget-readout');
