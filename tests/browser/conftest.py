@@ -74,9 +74,10 @@ def lab_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium; without one the browser tests are skipped, and say so."""
+    """Headless Chromium; without one the browser tests are skipped and say so, or fail where one is required."""
     if not CHROMIUM:
-        pytest.skip("no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path")
+        missing = pytest.fail if os.environ.get("DCSERVER_REQUIRE_BROWSER") else pytest.skip
+        missing("no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
