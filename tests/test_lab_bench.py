@@ -18,6 +18,7 @@ from dcserver.units import KiB, MiB
 @pytest.fixture(autouse=True)
 def _nothing_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench, "_measured", None)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
     monkeypatch.chdir(tmp_path)
 
 
@@ -207,6 +208,14 @@ def test_before_measuring_the_reference_is_shown_the_same_in_every_run() -> None
     reference = bench.reference()
     assert reference.memory_bandwidth > 1e9
     assert len(reference.exchange) > 8
+
+
+def test_a_busy_machine_is_said_to_be_busy(monkeypatch: Any) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (999.0, 0.0, 0.0), raising=False)
+    report = bench.measure(0.5, ["exchange"], progress=lambda *_: None)
+    assert "other programs were at work (a load of 999.0 on" in report.notes[0]
+    monkeypatch.delattr(os, "getloadavg")
+    assert bench.measure(0.5, ["exchange"], progress=lambda *_: None).notes == ()
 
 
 def test_a_half_measured_machine_does_not_stand_for_a_whole_one() -> None:

@@ -135,7 +135,8 @@ def measure(
     require_choice(PARTS, parts=list(parts))
     require_between(0.5, 600, seconds=seconds)
     tell = progress or _tell_in_text
-    about, notes = _about(), []
+    about = _about()
+    notes = _others_at_work(about["cores"])
     points: dict[str, list[probes.Point]] = {}
     extra: dict[str, Any] = {}
     whole, done = sum(_SHARES[p] for p in parts), 0.0
@@ -161,6 +162,18 @@ def measure(
         notes.append(f"stopped during {part}; what was measured by then is kept")
     tell(1.0, "done")
     return _keep(about, points, notes, extra)
+
+
+def _others_at_work(cores: float) -> list[str]:
+    """A note if other programs keep the processor busy: threads that wait for each other then wait for those too."""
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # not on Windows, nor in a browser
+        return []
+    if load < max(0.5 * cores, 1.0):
+        return []
+    return [f"other programs were at work (a load of {load:.1f} on {cores:g} cores): what several threads do is slower "
+            "than it could be; measure again when it is quiet"]  # fmt: skip
 
 
 def _gpu() -> dict[str, Any]:
