@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from dcserver import catalog
+from dcserver.validation.nccl_log import read_nccl_tests
+from dcserver.validation.own import Calibration, calibrate
 from dcserver.validation.score import (
     Comparison,
     ErrorBar,
@@ -24,8 +26,8 @@ from dcserver.validation.score import (
     summary,
 )
 
-__all__ = ["TABLES", "Comparison", "ErrorBar", "Score", "compare", "detect", "error_bar", "families", "interval",
-           "number", "rule_of_thumb", "score", "score_rows"]  # fmt: skip
+__all__ = ["TABLES", "Calibration", "Comparison", "ErrorBar", "Score", "calibrate", "compare", "detect", "error_bar",
+           "families", "interval", "number", "read_nccl_tests", "rule_of_thumb", "score", "score_rows"]  # fmt: skip
 
 # Table of measurements: (module that predicts it, columns by which a file is recognised).
 TABLES: dict[str, tuple[str, frozenset[str]]] = {

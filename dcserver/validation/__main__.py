@@ -1,4 +1,4 @@
-"""``python -m dcserver.validation [FILE.csv ...] [--table NAME] [--json] [--rows]``: score measurements."""
+"""``python -m dcserver.validation [FILE.csv ...] [--table NAME] [--calibrate] [--json] [--rows]``: score measurements."""
 
 import argparse
 import csv
@@ -22,7 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--table", choices=list(validation.TABLES), help="which table the columns belong to")
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
     parser.add_argument("--rows", action="store_true", help="with each row's measured and predicted value")
+    parser.add_argument("--calibrate", action="store_true", help="fit the models' constants to the files instead")
     options = parser.parse_args(arguments)
+    if options.calibrate:
+        return _calibrate(options.files, options.table, options.json)
     scores, tables = [], []
     try:
         for path in options.files:
@@ -55,6 +58,24 @@ def main(arguments: list[str] | None = None) -> int:
                   f"predicted {r['predicted']:.4g} ({r['error']:+.1%}){inside}")  # fmt: skip
         for r in report.get("rows_not_covered", []):
             print(f"    row {r['row']:4d}  not covered: {r['reason']}")
+    return 0
+
+
+def _calibrate(files: list[Path], table: str | None, as_json: bool) -> int:
+    """Print each file's calibration; 2 on bad input."""
+    try:
+        if not files:
+            raise ValueError("--calibrate needs a file of your own measurements")
+        found = []
+        for path in files:
+            columns, rows = _read(path)
+            found.append(validation.calibrate(rows, table or validation.detect(columns, path.stem)))
+    except (OSError, ValueError, csv.Error, UnicodeDecodeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    reports = [c.as_dict() for c in found]
+    print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, allow_nan=False) if as_json
+          else "\n".join(map(str, found)))  # fmt: skip
     return 0
 
 
