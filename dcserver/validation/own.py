@@ -5,10 +5,11 @@ One measured step cannot choose a dozen constants. So each is held to the packag
     sum over values of (log(predicted / measured) / SCATTER)^2  +  strength * sum over constants of ((x - x0) / spread)^2
 
 with x the logarithm of a constant (the constant itself where its lower bound is 0). The spread is what sets one system
-apart from the next: sources that the package's own fits left out were off by 3 to 14 % in the median row (one by less), so the efficiencies and
-latencies behind them differ by about that; a constant counted from 0 by a tenth of its bounds. No spread is wider than a
-quarter of the bounds in ``constants/<family>.csv``, which bracket what is physically plausible: two standard deviations to
-either side. One row then moves what explains most of it with the least change; many rows outvote the package;
+apart from the next: groups that the package's own fits left out are off by 3 to 14 % in the median (0.6 % for streaming
+kernels), so the efficiencies and latencies behind them differ by about that; a constant counted from 0 by a tenth of
+its bounds. No spread is wider than a quarter of the bounds in ``constants/<family>.csv``, which bracket what is
+physically plausible: two standard deviations to either side. Values of one group share their weight as in the package's
+own fit, and a value far off counts by its distance, not its square. One row then moves what explains most of it with the least change; many rows outvote the package;
 what the rows say nothing of stays.
 """
 
