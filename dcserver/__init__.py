@@ -8,7 +8,18 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["catalog", "compute", "energy", "interconnect", "lab", "memory", "planning", "training", "units", "validation"]
+__all__ = [
+    "catalog",
+    "compute",
+    "energy",
+    "interconnect",
+    "lab",
+    "memory",
+    "planning",
+    "training",
+    "units",
+    "validation",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,7 +42,9 @@ def test_recalled_fields_are_columns(kind):
 
 
 def test_no_file_of_the_catalog_names_a_machine_path_or_a_package_registry():
-    forbidden = re.compile(r"/(work|root|home|tmp|Users)/|[a-z]:\\|py" r"pi\.|python" r"hosted|registry\.npm|crates\.io", re.I)
+    forbidden = re.compile(
+        r"/(work|root|home|tmp|Users)/|[a-z]:\\|py" r"pi\.|python" r"hosted|registry\.npm|crates\.io", re.I
+    )
     files = list(DATA.parent.rglob("*.csv"))
     assert len(files) > 10
     for path in files:
@@ -370,8 +372,8 @@ def test_an_unknown_name_suggests_the_nearest():
 
 
 def test_an_ambiguous_name_lists_what_it_could_be():
-    with pytest.raises(ValueError, match=r"'RTX 6000' could be .*Quadro RTX 6000.*RTX 6000 Ada.*: say which"):
-        catalog.accelerator("RTX 6000")
+    with pytest.raises(ValueError, match=r"'TPU' could be .*TPU v4.*TPU v5p.*: say which"):
+        catalog.accelerator("TPU")
 
 
 def test_square_brackets_take_the_exact_name_only():

@@ -12,7 +12,19 @@ import numpy as np
 
 from dcserver import units
 
-_PREFIXES = {"p": 1e-12, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+_PREFIXES = {
+    "p": 1e-12,
+    "n": 1e-9,
+    "µ": 1e-6,
+    "m": 1e-3,
+    "": 1.0,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
+    "E": 1e18,
+}
 _BINARY = {"Ki": units.KiB, "Mi": units.MiB, "Gi": units.GiB, "Ti": units.TiB, "Pi": units.PiB}
 _TIMES = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9, "ps": 1e-12, "min": units.minute, "h": units.hour,
           "hour": units.hour, "hours": units.hour, "day": units.day, "days": units.day, "weeks": units.week,
@@ -88,8 +100,8 @@ def parse(text: str, unit: str = "") -> float | None:
 
     A bare number is in the unit asked for; a unit of the same kind may be typed instead.
 
-    >>> parse("4.2", "ms"), parse("4.2 s", "ms"), parse("1,000", "GPUs"), parse("soon", "ms")
-    (0.0042, 4.2, 1000.0, None)
+    >>> parse("4", "ms"), parse("4.2 s", "ms"), parse("1,000", "GPUs"), parse("soon", "ms")
+    (0.004, 4.2, 1000.0, None)
     """
     match = re.fullmatch(r"\s*\$?\s*([-+]?[\d.,_ ]*\d[.]?(?:e[-+]?\d+)?)\s*([^\d\s].*?)?\s*", str(text), re.IGNORECASE)
     if not match:

@@ -68,7 +68,8 @@ def compare(rows: Sequence[Row]) -> Comparison:
         if np.isnan(whole):
             whole = number(row, "avg_power_training_W")
         if device is None:
-            uncovered[i] = "accelerator not in the catalog"
+            name = (row.get("accelerator") or "").strip()
+            uncovered[i] = f"accelerator {name!r} is not in the catalog" if name else "accelerator not stated"
             continue
         if not (each > 0 or whole > 0):
             uncovered[i] = "no measured power"

@@ -65,7 +65,8 @@ def streaming_kernel(device: Accelerator, intensity: Any, dtype: Any, constants:
 def _uncovered(row: Row, device: Accelerator | None, dtype: str) -> str | None:
     intensity = number(row, "arithmetic_intensity_flop_per_byte")
     if device is None:
-        return "accelerator not in the catalog"
+        name = (row.get("accelerator") or "").strip()
+        return f"accelerator {name!r} is not in the catalog" if name else "accelerator not stated"
     if not (np.isfinite(intensity) and intensity > 0):
         return "no usable intensity stated"
     if not dtype:
