@@ -101,6 +101,7 @@ def test_a_machine_measured_later_shows_when_a_control_moves(monkeypatch: pytest
     _, namespace = cell_of("train_panel = ")
     panel = namespace["train_panel"]
     before = panel.set(count=1024)
+    assert "Our machine alone" in before
     monkeypatch.setattr(bench, "_measured", machine(2e12, 80e9))
     assert panel.set(count=2048) != before
-    assert "This machine alone: 8,680 years" in panel.sentence.replace("*", ""), "5.48e23 operations at 2 TFLOP/s"
+    assert "Your machine alone: 8,680 years" in panel.sentence.replace("*", ""), "5.48e23 operations at 2 TFLOP/s"
