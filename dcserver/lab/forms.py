@@ -1,5 +1,6 @@
 """What predictions and quizzes share: lettered options, and cards that become forms where there is a kernel."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
@@ -74,16 +75,16 @@ class Options:
         return int(np.argmin(np.abs(keys - answer)))
 
 
-class Card:
+class Card(ABC):
     """Something shown in a notebook: deterministic text and HTML, and a form where there is a kernel with widgets."""
 
+    @abstractmethod
     def text(self) -> str:
         """What a terminal, a test or a reader without a kernel sees."""
-        raise NotImplementedError
 
+    @abstractmethod
     def html(self) -> str:
         """The same for a viewer of notebooks."""
-        raise NotImplementedError
 
     def form(self) -> Any:
         """The live form, or None."""

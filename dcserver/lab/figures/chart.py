@@ -4,6 +4,7 @@ Axes, ticks and names are drawn once and kept as a background; a move restores i
 change. That is why a control answers in tens of milliseconds where a fresh figure takes several hundred.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from dcserver.lab import stamp, style
 from dcserver.lab.figures.axes import Axis, fitted, ticks
 
 
-class Chart:
+class Chart(ABC):
     """A picture that can be drawn again with new numbers.
 
     Sub-classes say what they draw in ``_draw(ghost, **marks)`` and describe it in ``_describe(**marks)``.
@@ -99,11 +100,13 @@ class Chart:
         """Make the axes."""
         return self._plain_axes(figure, left=50, right=22, top=34, bottom=48)
 
+    @abstractmethod
     def _draw(self, marks: dict[str, Any], ghost: dict[str, Any] | None) -> None:
-        raise NotImplementedError
+        """Move the artists to the marks, and the ghost's to the marks of before."""
 
+    @abstractmethod
     def _describe(self, **marks: Any) -> str:
-        raise NotImplementedError
+        """The marks in words."""
 
     # Machinery.
 
