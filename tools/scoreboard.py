@@ -6,7 +6,7 @@ Usage: python tools/scoreboard.py [--check]   (--check: only say whether the REA
 import sys
 from pathlib import Path
 
-from dcserver import validation
+from dcserver import catalog, validation
 from dcserver.catalog.tables import rows_of
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -39,16 +39,17 @@ def left_out(table: str) -> str:
 def scoreboard() -> str:
     """The table in markdown. Percentages are of |predicted / measured - 1|."""
     lines = [
-        "| what | table | rows | scored | left-out median error | median error | 90th percentile | bias | inside the bar |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| what | table | rows | scored | left-out median error | median error | 90th percentile | bias | inside the bar | rule of thumb, median error |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for table in validation.TABLES:
-        d = validation.score(table).as_dict()
+        scored = validation.score(table)
+        d, rule = scored.as_dict(), validation.rule_of_thumb(scored, catalog.measurements(table))
         cells = [f"{d[k]:{f}}" if d[k] is not None else "–" for k, f in
                  (("median_abs_error", ".1%"), ("p90_abs_error", ".1%"), ("bias", "+.1%"), ("coverage", ".0%"))]  # fmt: skip
         lines.append(
             f"| {TITLES.get(table, table)} | `{table}` | {d['rows_total']:,} | {d['rows_scored']:,} | {left_out(table)} | "
-            + " | ".join(cells) + " |"
+            + " | ".join([*cells, f"{rule['median_abs_error']:.1%}" if rule else "–"]) + " |"
         )  # fmt: skip
     return "\n".join(lines)
 
