@@ -1,7 +1,8 @@
 """How deep-learning servers work: compact models that take a point, a curve or a million designs alike.
 
-Floors, each importing only from below: units and checks; catalog; the physics (compute, memory,
-interconnect, energy); training; planning and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
+Floors, each importing only from below: units, checks and progress; catalog; the physics (compute, precision, memory,
+storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge); planning
+and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
 """
 
 import importlib
@@ -16,6 +17,8 @@ __all__ = [
     "lab",
     "memory",
     "planning",
+    "progress",
+    "queueing",
     "training",
     "units",
     "validation",

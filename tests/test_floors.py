@@ -10,14 +10,19 @@ import pytest
 import dcserver
 
 PACKAGE = Path(dcserver.__file__).parent
-PHYSICS = 2
+PHYSICS, SYSTEMS = 2, 3
 FLOORS = {
-    "units": 0, "checks": 0, "catalog": 1,
+    "units": 0, "checks": 0, "progress": 0, "catalog": 1,
     "compute": PHYSICS, "memory": PHYSICS, "interconnect": PHYSICS, "energy": PHYSICS,
-    "training": 3, "planning": 4, "validation": 4, "lab": 5,
+    "precision": PHYSICS, "storage": PHYSICS, "queueing": PHYSICS,
+    "training": SYSTEMS, "inference": SYSTEMS, "sharing": SYSTEMS, "reliability": SYSTEMS, "cost": SYSTEMS,
+    "edge": SYSTEMS, "planning": 4, "validation": 4, "lab": 5,
 }  # fmt: skip
 # Within a floor one order is fixed, so that no circle can form: the clock that power allows comes first.
-MAY_IMPORT_BESIDE = {("compute", "energy"), ("checks", "units")}
+MAY_IMPORT_BESIDE = {("compute", "energy"), ("checks", "units"), ("storage", "queueing")}
+# Among the systems: what is served, trained or broken is what has a price, and the edge serves.
+MAY_IMPORT_BESIDE |= {("cost", part) for part in ("training", "inference", "reliability", "sharing")}
+MAY_IMPORT_BESIDE |= {("edge", "inference"), ("reliability", "training"), ("sharing", "reliability")}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -64,9 +69,20 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_import_loads_neither_plotting_nor_widgets() -> None:
-    heavy = {"matplotlib", "ipywidgets", "IPython", "networkx", "scipy", "pandas", "dask", "distributed"}
+    heavy = {
+        "matplotlib",
+        "ipywidgets",
+        "IPython",
+        "networkx",
+        "scipy",
+        "pandas",
+        "dask",
+        "distributed",
+        "simpy",
+        "ml_dtypes",
+    }
     assert not heavy & loaded_after("import dcserver")
-    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.planning, dcserver.validation"
+    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.planning, dcserver.validation, dcserver.queueing"
     assert not heavy & loaded_after(physics)
 
 

@@ -147,3 +147,28 @@ def test_an_exception_in_a_panel_is_not_swallowed(tmp_path: Path) -> None:
     path = chapter(tmp_path, CELL.replace("compute=lambda size, dead: size", "compute=lambda size, dead: {5: 5}[size]"))
     with pytest.raises(KeyError):
         sweep("panel", finder.panels(path)["panel"])
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_a_long_experiment_shows_progress_and_keeps_what_is_done(path: Path) -> None:
+    for name, run in finder.runs(path).items():
+        assert faults_of_run(run, name) == []
+        said: list[float] = []
+
+        def stop_soon(done: float, total: float, said: list[float] = said) -> None:
+            said.append(done / total)
+            if len(said) == 3:
+                raise KeyboardInterrupt
+
+        run.start(stop_soon)
+        assert len(said) >= 3, f"{name}: {len(said)} words of progress"
+        assert said == sorted(said), f"{name}: progress went back: {said}"
+        assert 0 <= said[0] <= said[-1] <= 1, f"{name}: progress of {said}"
+        assert faults_of_run(run, f"{name}, stopped") == []
+
+
+def faults_of_run(run: Any, where: str) -> list[str]:
+    found = [f"{where}: says {match[0]!r}: {run.text}" for match in [NOT_A_NUMBER.search(run.text)] if match]
+    if len(run.alt) < 20 or NOT_A_NUMBER.search(run.alt):
+        found.append(f"{where}: the picture's description is {run.alt!r}")
+    return found

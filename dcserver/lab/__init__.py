@@ -12,6 +12,7 @@ _HOME = {
          "StackedBars", "Timeline", "Waterfall", "arrange", "axis", "log_axis", "narrowest_cut"], "figures"),
     **dict.fromkeys(["Picture", "Table", "show", "table"], "pictures"),
     "Panel": "panels",
+    "Run": "runs",
     **dict.fromkeys(["choice", "log_slider", "slider", "toggle"], "controls"),
 }  # fmt: skip
 _MODULES = ("bench", "controls", "figures", "lesson", "panels", "style")

@@ -229,29 +229,19 @@ class BenchPanel(Card):
         """The live panel."""
         import ipywidgets as widgets
 
-        button = widgets.Button(description="Measure this machine", button_style="primary",
-                                layout={"width": "auto", "flex": "none"})  # fmt: skip
-        bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "260px", "flex": "none", "display": "none"})
-        said = widgets.HTML(
-            f"Takes about {self.seconds:.0f} s; the kernel's stop button ends it and keeps what it has."
-        )
+        from dcserver.lab.runs import launcher
+
         shown = widgets.HTML(self.html(), layout={"width": "auto"})
 
-        def step(share: float, what: str) -> None:
-            bar.value = share
-            said.value = f'<div role="status" aria-live="polite">{100 * share:.0f} %: {cards.span(what)}</div>'
-
-        def press(_: Any) -> None:
-            button.disabled, bar.layout.display = True, ""
+        def work(step: Callable[[float, str], None]) -> str:
             try:
                 measure(self.seconds, progress=step)
-                said.value = '<div role="alert">Measured. Run the cells below again: they now show your machine.</div>'
             finally:
-                button.disabled, bar.layout.display = False, "none"
                 shown.value = self.html()
+            return "Measured. Run the cells below again: they now show your machine."
 
-        button.on_click(press)
-        return widgets.VBox([widgets.HBox([button, bar, said], layout={"align_items": "center"}), shown])
+        note = f"Takes about {self.seconds:.0f} s; the kernel's stop button ends it and keeps what it has."
+        return widgets.VBox([launcher("Measure this machine", note, work), shown])
 
 
 def panel(seconds: float = 40.0) -> BenchPanel:

@@ -1,10 +1,12 @@
-"""How a panel looks and how it reads aloud: its style sheet, and names for what ipywidgets leaves nameless."""
+"""How an experiment looks and how it reads aloud: its style sheet, and names for what ipywidgets leaves nameless."""
+
+import html
 
 # ipywidgets leaves a slider's handle nameless and lets it say its position, not its value. This names both; where scripts
 # in outputs are forbidden, it does nothing, and the label still stands above the slider. It also asks JupyterLab to leave
 # the keys to whatever has the focus: arrows would move to the next cell, Enter edit it, and D twice delete it.
 NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start() {
-    const panel = mark.closest('.dcserver-panel');
+    const panel = mark.closest('.dcserver-experiment');
     if (!panel) { if (tries++ < 40) setTimeout(start, 50); return; }
     panel.addEventListener('focusin', event => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'));
     const name = () => panel.querySelectorAll('.widget-hslider').forEach(row => {
@@ -20,40 +22,43 @@ NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start(
     })();"""
 
 CSS = """
-.dcserver-panel { max-width: 960px; overflow: visible; padding: 4px 0 8px; color: var(--jp-ui-font-color1, #222);
+.dcserver-experiment { max-width: 960px; overflow: visible; padding: 4px 0 8px; color: var(--jp-ui-font-color1, #222);
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
-.jp-OutputArea:has(.dcserver-panel) .jp-OutputArea-child:has(.dcserver-still), .dcserver-panel ~ .dcserver-still { display: none; }
-.dcserver-panel .dcserver-title { font-weight: 600; font-size: 15px; line-height: 1.3; padding: 0 0 2px; }
-.dcserver-panel .dcserver-task { font-size: 14px; line-height: 1.4; padding: 0 0 2px; white-space: normal; }
-.dcserver-panel .dcserver-task:empty { display: none; }
-.dcserver-panel .dcserver-title { white-space: normal; }
-.dcserver-panel .dcserver-body { flex-flow: row wrap; align-items: flex-start; gap: 8px 24px; overflow: visible; }
-.dcserver-panel .dcserver-controls { flex: 0 0 280px; gap: 10px; overflow: visible; padding-top: 6px; }
-.dcserver-panel .dcserver-view { flex: 1 1 420px; min-width: 0; max-width: 640px; overflow: visible; }
-.dcserver-panel .dcserver-controls > .widget-inline-hbox { flex-flow: row wrap; height: auto; width: 276px; margin: 0 2px; }
-.dcserver-panel .dcserver-controls > .widget-inline-hbox > .widget-label { width: 100%; text-align: left; height: 22px;
+.jp-OutputArea:has(.dcserver-experiment) .jp-OutputArea-child:has(.dcserver-still), .dcserver-experiment ~ .dcserver-still { display: none; }
+.dcserver-experiment .dcserver-title { font-weight: 600; font-size: 15px; line-height: 1.3; padding: 0 0 2px; }
+.dcserver-experiment .dcserver-task { font-size: 14px; line-height: 1.4; padding: 0 0 2px; white-space: normal; }
+.dcserver-experiment .dcserver-task:empty { display: none; }
+.dcserver-experiment .dcserver-title { white-space: normal; }
+.dcserver-experiment .dcserver-body { flex-flow: row wrap; align-items: flex-start; gap: 8px 24px; overflow: visible; }
+.dcserver-experiment .dcserver-controls { flex: 0 0 280px; gap: 10px; overflow: visible; padding-top: 6px; }
+.dcserver-experiment .dcserver-view { flex: 1 1 420px; min-width: 0; max-width: 640px; overflow: visible; }
+.dcserver-experiment .dcserver-controls > .widget-inline-hbox { flex-flow: row wrap; height: auto; width: 276px; margin: 0 2px; }
+.dcserver-experiment .dcserver-controls > .widget-inline-hbox > .widget-label { width: 100%; text-align: left; height: 22px;
   line-height: 22px; font-size: 13px; color: var(--jp-ui-font-color1, #222); }
-.dcserver-panel .dcserver-controls .widget-checkbox, .dcserver-panel .dcserver-controls .widget-checkbox .widget-label-basic {
+.dcserver-experiment .dcserver-controls .widget-checkbox, .dcserver-experiment .dcserver-controls .widget-checkbox .widget-label-basic {
   width: 276px; height: auto; }
-.dcserver-panel .dcserver-controls .widget-checkbox .widget-label-basic > span { white-space: normal; line-height: 1.35; font-size: 13px; }
-.dcserver-panel .widget-hslider .slider-container { flex: 1 1 150px; }
-.dcserver-panel .widget-readout { flex: 0 0 88px; text-align: right; font-size: 13px; font-weight: 600; white-space: nowrap;
+.dcserver-experiment .dcserver-controls .widget-checkbox .widget-label-basic > span { white-space: normal; line-height: 1.35; font-size: 13px; }
+.dcserver-experiment .widget-hslider .slider-container { flex: 1 1 150px; }
+.dcserver-experiment .widget-readout { flex: 0 0 88px; text-align: right; font-size: 13px; font-weight: 600; white-space: nowrap;
   overflow: visible; color: var(--jp-ui-font-color1, #222); }
-.dcserver-panel .widget-dropdown > select { flex: 1 1 100%; font-size: 13px; height: 28px; }
-.dcserver-panel .noUi-handle:focus-visible, .dcserver-panel select:focus-visible, .dcserver-panel button:focus-visible,
-.dcserver-panel input:focus-visible { outline: 3px solid #56b4e9; outline-offset: 2px; }
-.dcserver-panel .dcserver-buttons { flex-flow: row wrap; gap: 6px; overflow: visible; }
-.dcserver-panel .dcserver-buttons .jupyter-button { width: auto; margin: 0; padding: 0 10px; font-size: 12px; border-radius: 4px; }
-.dcserver-panel .dcserver-readout { font-size: 17px; line-height: 1.4; min-height: 2.8em; padding: 2px 0 4px;
+.dcserver-experiment .widget-dropdown > select { flex: 1 1 100%; font-size: 13px; height: 28px; }
+.dcserver-experiment .noUi-handle:focus-visible, .dcserver-experiment select:focus-visible, .dcserver-experiment button:focus-visible,
+.dcserver-experiment input:focus-visible { outline: 3px solid #56b4e9; outline-offset: 2px; }
+.dcserver-experiment .dcserver-buttons { flex-flow: row wrap; gap: 6px; overflow: visible; }
+.dcserver-experiment .dcserver-buttons .jupyter-button { width: auto; margin: 0; padding: 0 10px; font-size: 12px; border-radius: 4px; }
+.dcserver-experiment .dcserver-readout { font-size: 17px; line-height: 1.4; min-height: 2.8em; padding: 2px 0 4px;
   white-space: normal; }
-.dcserver-panel .dcserver-failed { border-left: 4px solid #d55e00; padding-left: 10px; }
-.dcserver-panel .dcserver-picture, .dcserver-panel .dcserver-picture .widget-html-content { height: auto; width: 100%; }
-.dcserver-panel .dcserver-picture img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
-[data-jp-theme-light="false"] .dcserver-panel .dcserver-picture img { filter: invert(0.92) hue-rotate(180deg); }
-.dcserver-panel .dcserver-table { overflow-x: auto; height: auto; }
-.dcserver-panel table { border-collapse: collapse; font-size: 13px; line-height: 1.5; margin-top: 8px; }
-.dcserver-panel caption { text-align: left; font-weight: 600; padding-bottom: 4px; }
-.dcserver-panel th, .dcserver-panel td { padding: 3px 14px 3px 0; font-weight: normal;
+.dcserver-experiment .dcserver-failed { border-left: 4px solid #d55e00; padding-left: 10px; }
+.dcserver-experiment .dcserver-picture, .dcserver-experiment .dcserver-picture .widget-html-content { height: auto; width: 100%; }
+.dcserver-experiment .dcserver-picture img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
+[data-jp-theme-light="false"] .dcserver-experiment .dcserver-picture img { filter: invert(0.92) hue-rotate(180deg); }
+.dcserver-experiment .dcserver-table { overflow-x: auto; height: auto; }
+.dcserver-experiment table { border-collapse: collapse; font-size: 13px; line-height: 1.5; margin-top: 8px; }
+.dcserver-experiment caption { text-align: left; font-weight: 600; padding-bottom: 4px; }
+.dcserver-experiment th, .dcserver-experiment td { padding: 3px 14px 3px 0; font-weight: normal;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); font-variant-numeric: tabular-nums; }
-.dcserver-panel thead th { font-weight: 600; border-bottom-width: 2px; }
+.dcserver-experiment thead th { font-weight: 600; border-bottom-width: 2px; }
 """
+
+# An image that never loads, whose handler is the script: the only way for an output to run one when it is shown.
+KEEP_KEYS = f'<img alt="" src="data:," style="display:none" onerror="{html.escape(NAMES_FOR_SCREEN_READERS)}">'

@@ -4,7 +4,6 @@ A panel asks a model for a result each time a control moves and shows it four wa
 table, and as the picture's description for those who do not see it. A saved notebook keeps the picture and the table.
 """
 
-import html
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from dcserver.lab import style
 from dcserver.lab.controls import Control
 from dcserver.lab.figures import Chart
-from dcserver.lab.page import CSS, NAMES_FOR_SCREEN_READERS
+from dcserver.lab.page import CSS, KEEP_KEYS
 
 MOST_CONTROLS = 4
 PAUSE = 1.0  # seconds without a move after which the ghost is the state in which the controls came to rest
@@ -227,10 +226,11 @@ class Panel:
         head = widgets.HTML(
             f'<style>{CSS}</style><div class="dcserver-title">{style.words_to_html(self.title)}</div>'
             f'<div class="dcserver-task">{style.words_to_html(self.task)}</div>'
-            f'<img alt="" src="data:," style="display:none" onerror="{html.escape(NAMES_FOR_SCREEN_READERS)}">'
+            f"{KEEP_KEYS}"
         )
         panel = widgets.VBox([head, body])
-        panel.add_class("dcserver-panel")
+        for name in ("dcserver-experiment", "dcserver-panel"):
+            panel.add_class(name)
         return panel
 
     def _on_move(self, control: Control) -> Callable[[Any], None]:

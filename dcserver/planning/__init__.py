@@ -10,7 +10,6 @@ from dcserver.planning.search import (
     rent,
     resized,
     search,
-    text_progress,
 )
 from dcserver.planning.space import OFFERS, Space, space
 
@@ -31,5 +30,4 @@ __all__ = [
     "resized",
     "search",
     "space",
-    "text_progress",
 ]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time as clock
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +15,11 @@ from dcserver.catalog import Cluster, Server, Transformer
 from dcserver.checks import require_choice, require_non_negative, require_positive, require_whole
 from dcserver.planning.evaluate import FRONTIERS, OBJECTIVES, Columns, Partial, Problem, evaluate, least, merge, pareto
 from dcserver.planning.space import INNER, OUTER, Chunk, Space, Tally, space
+from dcserver.progress import Progress, reporter
 from dcserver.training import DTYPES, Plan, Stack, TrainingStep
 from dcserver.training.machine import as_cluster, machine
 from dcserver.units import format_bytes, format_energy, format_money, format_time, significant
 
-Progress = Callable[[int, int], None]
 CHUNK = 1 << 18
 NO_SHARDS = "zero_stage of 1 or more needs replicas to shard over"
 
@@ -180,13 +179,6 @@ def rent(accelerator: catalog.Accelerator) -> float:
     return float(np.median(known)) if known else float("nan")
 
 
-def text_progress(done: int, total: int) -> None:
-    """A progress bar of one line on standard error."""
-    filled = int(30 * done / max(total, 1))
-    end = "\n" if done >= total else ""
-    print(f"\r[{'#' * filled:30}] {done:,} of {total:,} plans", end=end, file=sys.stderr, flush=True)
-
-
 def search(model: Transformer, cluster: Cluster | Server, batch: int, *, sequence: float | None = None,
            stack: Stack | str = "NeMo 2025", dtype: str = "bf16", optimizer: str = "adam", objective: str = "time",
            accelerators: Sequence[int] | int | None = None, tensor_parallel: Any = None, pipeline_parallel: Any = None,
@@ -273,7 +265,7 @@ def search(model: Transformer, cluster: Cluster | Server, batch: int, *, sequenc
         interleave=interleave, sequence_parallel=sequence_parallel, micro_batch=micro_batch, schedule=schedule,
         recomputation=recomputation, zero_stage=zero_stage, offload_optimizer=offload_optimizer)  # fmt: skip
     problem = Problem(plans, cluster, software, dtype, optimizer, float(price), int(keep))
-    show = text_progress if progress is True else (progress or None)
+    show = reporter(progress, "plans")
 
     tally, total, complete, started = Tally(), Partial(), True, clock.perf_counter()
     chunks = plans.chunks(int(chunk_size), tally)
@@ -281,10 +273,8 @@ def search(model: Transformer, cluster: Cluster | Server, batch: int, *, sequenc
     try:
         for part in parts:
             total = merge([total, part], problem.keep)
-            if show is not None:
-                show(tally.considered, plans.size)
-        if show is not None:
-            show(plans.size, plans.size)
+            show(tally.considered, plans.size)
+        show(plans.size, plans.size)
     except KeyboardInterrupt:
         complete = False
     finally:

@@ -92,6 +92,7 @@ def test_every_control_of_every_panel_answers_to_the_keyboard(path: Path, open_n
         panel.screenshot(path=folder / f"panel-{number + 1}-moved.png")
         panel.locator(".dcserver-reset").click()
         page.settle()
+    start_and_stop(page, folder)
     for image in page.locator(".jp-OutputArea img:visible").all():
         assert (image.get_attribute("alt") or "").strip(), "an image of the live page has no description"
     page.locator(".jp-NotebookPanel .jp-WindowedPanel-outer").first.evaluate("e => e.scrollTo(0, 0)")
@@ -102,6 +103,21 @@ def test_every_control_of_every_panel_answers_to_the_keyboard(path: Path, open_n
         waits.sort()
         print(f"\n{path.stem}: {len(waits)} controls, key to picture {1e3 * waits[len(waits) // 2]:.0f} ms (median), "
               f"{1e3 * waits[-1]:.0f} ms (slowest)")  # fmt: skip
+
+
+def start_and_stop(page: Any, folder: Path) -> None:
+    """Each long experiment starts by keyboard, shows its progress, and stops when the kernel is told to."""
+    for number, run in enumerate(page.locator(".dcserver-run").all(), 1):
+        run.scroll_into_view_if_needed()
+        run.screenshot(path=folder / f"run-{number}-first.png")
+        run.locator(".jupyter-button").focus()
+        page.keyboard.press("Enter")
+        run.get_by_text(re.compile(r"^\d+ %")).wait_for()
+        run.screenshot(path=folder / f"run-{number}-running.png")
+        page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+        run.locator("[role=alert]").wait_for()
+        page.settle()
+        run.screenshot(path=folder / f"run-{number}-stopped.png")
 
 
 def whole_chapter(page: Any, path: Path) -> None:
