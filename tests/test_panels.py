@@ -83,6 +83,23 @@ def test_no_control_is_dead(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_each_control_moves_picture_and_sentence_from_the_start(path: Path) -> None:
+    for name, panel in panels_of(path).items():
+        for control in panel.controls:
+            panel.reset()
+            picture, sentence = panel.png(), panel.sentence
+            start, last = control.values.index(control.default), len(control.values) - 1
+            reached = [i for i in (start + 1, start + 2, start - 1, 0, last) if 0 <= i <= last and i != start]
+            moved = False
+            for i in reached:  # what a key or two reach
+                panel.reset()
+                panel.set(**{control.name: control.values[i]})
+                moved |= panel.sentence != sentence and (panel.failed or panel.png() != picture)
+            assert moved, f"{name}: no key on {control.name} changes both, at the panel's start"
+        panel.reset()
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_presets_arrive_and_reset_returns(path: Path) -> None:
     for name, panel in panels_of(path).items():
         panel.reset()
