@@ -192,8 +192,8 @@ def _promising(run: Run) -> Run:
     found = step(
         run.model, run.cluster, _plan(run.dtype, run.plans), run.batch, run.sequence, run.stack, validate=False
     )
-    time, fits = np.asarray(found.time), np.asarray(found.fits)
-    allowed = fits if fits.any() else np.ones_like(fits)
+    time, fits, need = np.asarray(found.time), np.asarray(found.fits), np.asarray(found.memory.total)
+    allowed = fits if fits.any() else need <= 1.1 * need.min()  # the run was possible: take what needs least
     good = np.flatnonzero(allowed & (time <= 1.1 * time[allowed].min()))
     return dataclasses.replace(run, plans=[run.plans[k] for k in good[np.argsort(time[good])][:6]])
 

@@ -18,7 +18,7 @@ from dcserver.validation.score import Row, number
 _LARGEST = 1e16  # beyond this a cell is a slip, not a measurement
 # What one accelerator has of the network where a row does not say: the usual servers of each generation, B/s.
 _NETWORK = {"Volta": 12.5e9, "Ampere": 25e9, "Hopper": 50e9, "Blackwell": 50e9, "CDNA 2": 25e9, "CDNA 3": 50e9}
-_NVLINK = {"Volta": 150e9, "Ampere": 300e9, "Hopper": 450e9, "Blackwell": 900e9}
+_INTERLEAVES = ("Megatron 2021", "Megatron 2022")  # what came later does so in any case
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,12 @@ def transformer(row: Row, sequence: float) -> Transformer:
         feed_forward=4 * hidden, gated=0.0, vocabulary=vocabulary, sequence=sequence, experts=1.0,
         experts_per_token=1.0, tied_embeddings=1.0, positions=sequence,
     )  # fmt: skip
+
+
+def trained_sequence(row: Row) -> float:
+    """Tokens of a sequence where a row does not say: the catalog's, at most 8,192, for longer ones come at a run's end."""
+    found = _named((row.get("model") or "").strip())
+    return 2048.0 if found is None or np.isnan(found.sequence) else float(min(found.sequence, 8192.0))
 
 
 def _usual_shape(parameters: float) -> tuple[float, float]:
@@ -280,7 +286,9 @@ def plans(
     pipes = [stated["pipeline_parallel"]]
     if np.isnan(pipes[0]):
         free = unknown and not sharded
-        pipes = [p for p in _divisors(model.layers, 32) if p in (1, 2, 4, 8, 16, 32) or p % 5 == 0] if free else [1.0]
+        # Powers of two, whose last stages may hold a layer less, and fives for what they divide.
+        usual = {2.0**k for k in range(6)} | {p for p in _divisors(model.layers, 32) if p % 5 == 0}
+        pipes = sorted(p for p in usual if p <= model.layers) if free else [1.0]
     out: list[dict[str, Any]] = []
     for t, p in itertools.product(tensors, pipes):
         dp = stated["data_parallel"]
@@ -297,16 +305,18 @@ def plans(
         inter = [stated["interleave"]]
         if np.isnan(inter[0]):
             inter = [1.0]
-            if p > 1 and recent and np.isnan(number(row, "expert_parallel")):
-                inter += [v for v in _divisors(model.layers / p, 32) if v > 1] if model.layers % p == 0 else []
+            if p > 1 and (recent or unknown and stack in _INTERLEAVES) and np.isnan(number(row, "expert_parallel")):
+                # Embedding and logits may stand for a layer each: 126 layers make 128 parts.
+                chunks = {v for n in (model.layers, model.layers + 2) if n % p == 0 for v in _divisors(n / p, 32)}
+                inter += sorted(chunks - {1.0})
         ep = stated["expert_parallel"]
         if np.isnan(ep):
             ep = 1.0 if model.experts <= 1 else float(np.gcd(int(model.experts), int(dp * t)))
         hows = [how] if how else (["full"] if stack in ("Megatron 2020", "Megatron 2021", "BLOOM 2022") else ["none", "selective", "full"]
                                   if stack == "Megatron 2022" else ["none", "full"])  # fmt: skip
         zeros = [zero] if zero is not None else ([1] if recent or stack in ("BLOOM 2022", "FSDP 2023") else [0])
-        if unknown and zero is None and stack == "FSDP 2023" or unknown and zero is None and recent:
-            zeros = [1, 3]
+        if unknown and zero is None and stack not in ("Megatron 2020", "Megatron 2021"):
+            zeros = [1, 3] if recent or stack == "FSDP 2023" else [0, 1, 3]
         for b, v, r, z in itertools.product(micro, inter, hows, zeros):
             if z == 3 and p > 1:
                 continue

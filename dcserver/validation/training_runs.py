@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from dcserver.validation.training_rows import (
     positive,
     recomputation,
     stack_of,
+    trained_sequence,
     transformer,
     whole,
     words,
@@ -33,8 +33,8 @@ def run_of(row: Row) -> Run:
         raise ValueError(f"seq_len_tokens={sequence:g} is larger than any")
     if not np.isnan(number(row, "images_per_s")):
         raise ValueError("a convolutional network has no transformer's step")
-    guess = 2048.0 if np.isnan(sequence) else sequence
-    model = transformer(row, guess)
+    sequence = trained_sequence(row) if np.isnan(sequence) else sequence
+    model = transformer(row, sequence)
     n = whole(row, float("nan"), "n_accelerators", "n_gpus")
     parallel = [whole(row, float("nan"), c) for c in ("data_parallel", "tensor_parallel", "pipeline_parallel")]
     if np.isnan(n) and not np.isnan(parallel).any():
@@ -47,9 +47,6 @@ def run_of(row: Row) -> Run:
         n = 512.0
     if n > 1e6:
         raise ValueError(f"{n:g} accelerators are more than any cluster has")
-    if np.isnan(sequence):
-        sequence = min(float(model.sequence), 8192.0) if model.year and model.year >= 2023 else 2048.0
-        model = dataclasses.replace(model, sequence=sequence)
     machines = cluster(row, n)
     device = machine(machines)[1]
     dtype = number_format(row, device)
@@ -59,6 +56,9 @@ def run_of(row: Row) -> Run:
         tokens = positive(row, "global_batch_tokens")
         # Four million tokens a step are usual, more on the largest machines; a power of two divides well.
         usual = 2.0 ** np.round(np.log2(max(4e6, 1000 * n) / sequence))
+        if not np.isnan(parallel[2]):  # whoever chose so long a pipeline keeps it full
+            replicas = n / (parallel[2] * (1.0 if np.isnan(parallel[1]) else parallel[1]))
+            usual = max(usual, 4.0 * parallel[2] * max(1.0, np.floor(replicas)))
         batch = float(usual if np.isnan(tokens) else max(1.0, np.round(tokens / sequence)))
     tried = plans(row, model, n, batch, stack, float(machine(machines)[0].accelerators))
     how = recomputation(row)

@@ -1,0 +1,45 @@
+"""Sphinx's settings for the book; tools/site/build.py lays out the sources beside it."""
+
+import dcserver
+
+project = "dcserver"
+author = "The dcserver authors"
+copyright = "the dcserver authors; text and pictures CC BY 4.0, code BSD-3-Clause"
+release = version = dcserver.__version__
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "sphinx_book_theme"
+html_title = "dcserver: how deep-learning servers work"
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
+html_theme_options = {
+    "use_download_button": True,
+    "use_fullscreen_button": False,
+    "show_navbar_depth": 1,
+    "show_toc_level": 2,
+    "search_bar_text": "Search the course",
+    "home_page_in_toc": True,
+    "article_header_end": ["toggle-secondary-sidebar"],
+}
+html_copy_source = False
+html_show_sourcelink = False
+language = "en"
+
+# The chapters are committed as executed; the book shows what stands in them.
+nb_execution_mode = "off"
+# No script from elsewhere: pictures stand in place of widgets, and formulas are plain text.
+nb_ipywidgets_js = {}
+nb_mime_priority_overrides = [("html", "image/png", 5), ("html", "text/html", 3)]
+nb_merge_streams = True
+myst_enable_extensions = ["html_image", "attrs_block"]
+myst_heading_anchors = 4
+suppress_warnings = [
+    "mystnb.unknown_mime_type",  # the live view of a widget, for which the picture stands
+    "ref.python",  # a type such as "sequence" is also a field of several records: a word here, no reference
+]
+
+autodoc_typehints = "none"  # the docstrings say types, shapes and units
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
