@@ -146,7 +146,7 @@ def test_a_rack_on_one_switch_is_one_node():
                                                message_bytes="8000000000")  # fmt: skip
 
 
-cells = st.sampled_from(["", "0", "-1", "1", "2", "3", "8", "16", "1e18", "nan", "inf", "words", "NVLink5", "NVLink9", "PCIe 9",
+cells = st.sampled_from(["", "0", "-1", "1", "2", "3", "8", "16", "1e18", "1e30", "nan", "inf", "words", "NVLink5", "NVLink9", "PCIe 9",
                          "xGMI", "EFA v1, 4x 100 Gb/s per node", "NVLS", "NVLSTree", "SHARP", "Ring", "tree/LL128",
                          "all_reduce", "broadcast", "p2p_gpu_gpu", "p2p_rdma_write", "MI300X", "1 GB/s", "T4"])  # fmt: skip
 

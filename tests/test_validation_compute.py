@@ -106,6 +106,7 @@ def test_power_limit_in_a_remark_is_heeded() -> None:
         ("ops_llmcompass", LAYER | {"batch": ""}, "batch and sequence"),
         ("ops_llmcompass", LAYER | {"tensor_parallel": "7"}, "split"),
         ("ops_llmcompass", LAYER | {"op": "Rotary"}, "Rotary"),
+        ("ops_llmcompass", LAYER | {"op": "AllReduce_FFN", "tensor_parallel": ""}, "nobody to sum with"),
         ("ops_llmcompass", {}, "no time"),
     ],
 )

@@ -31,6 +31,9 @@ _ALIASES = {"allreduce": "all_reduce", "allgather": "all_gather", "reducescatter
 _KINDS = ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all", "point_to_point")
 
 
+_MOST_RANKS = 1e7
+
+
 class _NotCovered(Exception):
     """Why a row cannot be predicted, in plain English."""
 
@@ -169,6 +172,8 @@ def _read(index: int, row: Row) -> _Job:
     size = number(row, "message_bytes")
     if math.isnan(ranks) or ranks != int(ranks) or ranks < 2:
         raise _NotCovered("n_ranks is not a whole number of two or more")
+    if ranks > _MOST_RANKS:
+        raise _NotCovered(f"n_ranks={ranks:g} are more than any network joins")
     if not 0 < size < float("inf"):
         raise _NotCovered("message_bytes is not a number above 0")
     nodes = number(row, "n_nodes")

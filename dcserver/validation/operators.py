@@ -116,6 +116,8 @@ def _read_layer(entries: Entries, i: int, row: Row, op: str, time: float, on: Ac
     elif op.startswith("AllReduce"):
         if np.isnan(on.scale_up_bandwidth):
             return f"the catalog knows no scale-up link of {on.name}"
+        if ranks < 2:
+            return "tensor_parallel is not stated, or one accelerator, which has nobody to sum with"
         entries.add(i, "time_s", group, "ops_llmcompass:all_reduce", time, on, what="all_reduce", dtype="",
                     message=tokens * d * 2, ranks=ranks)  # fmt: skip
     elif op == "Softmax":
