@@ -155,15 +155,17 @@ def live(work: Path, out: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "-w", str(wheels), str(ROOT)], check=True)
     subprocess.run([*pip, "download", "--no-deps", "-d", str(wheels), *PURE], check=True)
-    settings: dict[str, object] = {"PipliteAddon": {"piplite_urls": [str(w) for w in sorted(wheels.glob("*.whl"))]}}
-    if os.environ.get("PYODIDE_URL"):
-        settings["PyodideAddon"] = {"pyodide_url": os.environ["PYODIDE_URL"]}
+    settings = {"PipliteAddon": {"piplite_urls": [str(w) for w in sorted(wheels.glob("*.whl"))]}}
     (work / "jupyter_lite_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    (work / "lite").mkdir(exist_ok=True)
+    kernel = {"pyodideUrl": os.environ["PYODIDE_URL"]} if os.environ.get("PYODIDE_URL") else {}
+    page = {"jupyter-lite-schema-version": 0, "jupyter-config-data": {
+        "appName": "dcserver", "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel}}}  # fmt: skip
+    (work / "lite" / "jupyter-lite.json").write_text(json.dumps(page, indent=1), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)  # a build over an old one silently keeps the old runtime's address
     command = [sys.executable, "-m", "jupyter", "lite", "build", "--force", "--config", "jupyter_lite_config.json",
                "--contents", str(work / "live"), "--output-dir", str(out), "--lite-dir", str(work / "lite"),
                "--no-unused-shared-packages", "--apps", "lab", "--apps", "repl"]  # fmt: skip
-    (work / "lite").mkdir(exist_ok=True)
     done = subprocess.run(command, cwd=work, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"jupyter lite build failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
