@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 # Passed on to JupyterLab: make lab ARGS="--no-browser --port 8899"
 ARGS ?=
 
-.PHONY: help lab test app site class notebooks calibrate scoreboard compare bench format clean
+.PHONY: help lab test app assignment site class notebooks calibrate scoreboard compare bench format clean
 
 help:
 	@echo "make lab         open the course in JupyterLab (ARGS=\"--no-browser --port 8899\" are passed on)"
 	@echo "make test        lint, types, unit tests, notebooks, panels, browser"
 	@echo "make app         the experiments alone, without code (ARGS=\"--no-browser --port 8866\" are passed on)"
 	@echo "make site        the course as a static book, and its chapters alive in any browser (into build/site)"
+	@echo "make assignment  homework: ARGS=\"release 06\", then \"grade 06\", then \"results\""
 	@echo "make class       JupyterHub for a class on this machine (ARGS=\"--port 8000 --roster names.txt\")"
 	@echo "make notebooks   execute the chapters in place (NOTEBOOKS=\"notebooks/06*.ipynb\" for some)"
 	@echo "make calibrate   fit the models' constants on the published measurements (FAMILY=gemm for one)"
@@ -48,6 +49,13 @@ $(VENV)/.app: pyproject.toml | $(BIN)/python
 $(VENV)/.site: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[lab,site]'
 	touch $@
+
+$(VENV)/.assignment: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[lab,assignment]'
+	touch $@
+
+assignment: $(VENV)/.assignment
+	$(BIN)/python tools/assignment.py $(ARGS)
 
 $(VENV)/.class: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[lab,class]'

@@ -36,6 +36,7 @@ __all__ = [
     "progress",
     "quiz",
     "recall",
+    "require",
     "restore",
     "save",
 ]
@@ -130,6 +131,20 @@ def check(name: str, value: Any, exercise: Any = None, **details: Any) -> Verdic
         # Once solved stays solved: playing on with a solved exercise costs nothing.
         answers.put(where, right=verdict.right or bool(answers.get(where).get("right")))
     return verdict
+
+
+def require(name: str) -> str:
+    """For graded sets: the exercise of that name was answered right in this session.
+
+    Raises
+    ------
+    AssertionError
+        If it was not, or not yet; says which.
+    """
+    answer = answers.get(answers.key("check", name))
+    if not answer.get("right"):
+        raise AssertionError(f"{name}: " + ("the answer is not right yet" if answer else "not attempted"))
+    return f"{name}: right"
 
 
 def quiz(name: str, questions: Sequence[Question], *, mine: Sequence[Any] | None = None) -> Quiz:
