@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from dcserver.catalog.formats import power_of_two
+from dcserver.checks import require_positive
 from dcserver.precision.formats import power_below
-from dcserver.precision.network import Training, accuracy, activations, spirals
+from dcserver.precision.network import Training, activations, spirals
 from dcserver.precision.scaling import Quantized, quantize
 
 FILE = "precision_training.json"
@@ -87,8 +88,8 @@ def gradient_magnitudes() -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _hidden(outlier: float) -> tuple[np.ndarray, np.ndarray]:
-    """The middle matrix, a row for each output, and the products of its inputs; one input made smaller by a factor.
+def _hidden(outlier: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle matrix, a row for each output, its inputs, and their products; one input made smaller by a factor.
 
     The weights of that input grow by the same factor, so that the network says what it said before.
     """
@@ -97,7 +98,7 @@ def _hidden(outlier: float) -> tuple[np.ndarray, np.ndarray]:
     busiest = int(np.argmax(np.round((inputs**2).sum(axis=0), 6)))
     matrix[busiest] *= outlier
     inputs[:, busiest] /= outlier
-    return matrix.T, inputs.T @ inputs
+    return matrix.T, inputs, inputs.T @ inputs
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class QuantizedLayer:
 
     weights: Quantized
     output_error: float  # root mean square of the error, over that of the output
-    accuracy: float  # of the whole network
+    accuracy: float  # share of the points that the whole network gets right
 
 
 def quantized_layer(number_format: str, scaling: str = "tensor", group_size: int = 64, outlier: float = 1.0,
@@ -131,16 +132,14 @@ def quantized_layer(number_format: str, scaling: str = "tensor", group_size: int
     Output error = sqrt(trace(E G E^T) / trace(W G W^T)), E the error of the weights, G the products of the inputs.
     Real language models have such inputs: arXiv:2208.07339. Taught in chapter 03.
     """
-    matrix, gram = _hidden(float(outlier))
+    require_positive(outlier=outlier)
+    matrix, inputs, gram = _hidden(float(outlier))
     found = quantize(matrix, number_format, scaling, group_size)
     error = found.values - matrix
     relative = np.sqrt(np.sum(error @ gram * error) / np.sum(matrix @ gram * matrix))
     share = float("nan")
     if score:
-        parameters = list(kept().parameters)
-        busiest = np.argmax(np.abs(matrix / parameters[1].T).max(axis=0)) if outlier != 1 else 0
-        restored = found.values.T.copy()
-        restored[busiest] /= outlier
-        parameters[1] = restored
-        share = accuracy(tuple(parameters))
+        _, _, last, _, bias, last_bias = kept().parameters
+        outputs = np.maximum(inputs @ found.values.T + bias, 0) @ last + last_bias
+        share = float(np.mean(outputs.argmax(axis=1) == spirals()[1]))
     return QuantizedLayer(found, float(relative), share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,7 @@ class Training:
         return float(np.mean(self.losses[-max(1, self.losses.size // 20) :])) if self.losses.size else float("nan")
 
 
+@cache
 def spirals(points: int = _POINTS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Points on two spirals that wind around each other, and which spiral each is on.
 
