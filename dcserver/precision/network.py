@@ -152,7 +152,8 @@ def train(recipe: Recipe, steps: int = STEPS, seed: int = 1, progress: Progress 
     2 inputs, two hidden layers of 64 with ReLU, 2 outputs, cross entropy, gradient descent with momentum. Weights,
     inputs and activations are rounded to the forward format before each product, gradients to the backward one; the
     products add up in FP32, as in tensor cores, and so do updates with a master copy. A step with an infinite
-    gradient is thrown away. Fails as a guide to depth: errors add up over layers, and this has three.
+    gradient is thrown away. One rounded copy of a tensor serves all its products; hardware with blocks makes a second
+    one for the transposed product. Fails as a guide to depth: errors add up over layers, and this has three.
     Source of the method: arXiv:1710.03740; FP8: arXiv:2209.05433. Taught in chapter 03.
     """
     require_whole(steps=steps)
@@ -204,7 +205,8 @@ def _forward(
     """The narrow inputs and weights of each layer, and the outputs of the last."""
     inputs, layers = x, []
     for i in range(_LAYERS):
-        narrow = rounded(inputs, recipe.forward), rounded(values[i], recipe.forward)
+        # Blocks lie along what a product adds up: the inputs of the layer, for activations and weights alike.
+        narrow = rounded(inputs, recipe.forward), rounded(values[i].T, recipe.forward).T
         layers.append(narrow)
         inputs = narrow[0] @ narrow[1] + values[_LAYERS + i]
         if i < _LAYERS - 1:
