@@ -106,7 +106,8 @@ def quantize(x: Any, number_format: str | NumberFormat, scaling: str = "tensor",
     if not np.isfinite(x).all():
         raise ValueError("x holds numbers that are not finite: NaN or infinity has no scale")
     row = x.shape[-1]
-    require_whole(group_size=group_size)
+    if scaling == "group" and not f.element:
+        require_whole(group_size=group_size)
     group = int(f.block_size) if f.element else int(group_size) if scaling == "group" else row
     require_divides("block_size" if f.element else "group_size", group, "numbers of a row", row)
     groups = x.reshape(*x.shape[:-1], -1, group)
