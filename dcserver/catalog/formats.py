@@ -19,7 +19,7 @@ def _plain(value: Any) -> Any:
 
 def power_of_two(exponent: Any) -> Any:
     """2 to a whole power, exactly on every machine, which ``2.0 ** array`` does not promise."""
-    return np.ldexp(1.0, np.asarray(exponent).astype(np.int64))
+    return np.ldexp(1.0, np.asarray(exponent).astype(np.intc))  # the one width that every platform knows
 
 
 @dataclass(frozen=True, kw_only=True)
