@@ -93,7 +93,10 @@ EXERCISES = {
                 lambda c, got: c["format"] == "fp8_e4m3",
                 "In E4M3 the smallest still vanish, and there is little room above. Which format has more exponent bits?",
             ),
-            (lambda c, got: got["vanished"] > 0.01, "Too many still vanish: the scale may be larger, there is room above."),
+            (
+                lambda c, got: got["vanished"] > 0.01,
+                "Too many still vanish: the scale may be larger, there is room above.",
+            ),
         ],
         because="That is why FP8 training keeps gradients in E5M2: they need range more than digits.",
         hint="precision.survival(magnitudes, format, loss_scale, counts) says what is lost.",
