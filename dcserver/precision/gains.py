@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import compute
-from dcserver.catalog import Accelerator, NumberFormat
+from dcserver.catalog import Accelerator, NumberFormat, dtype_bytes
 from dcserver.checks import require_positive
 from dcserver.precision.formats import as_format, plain
 from dcserver.units import format_time
@@ -21,8 +21,6 @@ _UNITS = {"fp64": ("fp64_tensor", "fp64"), "fp32": ("fp32",), "tf32": ("tf32", "
           "bf16": ("bf16", "fp16", "fp32"), "fp16": ("fp16", "bf16", "fp32"), "int8": ("int8", "fp16", "fp32"),
           "fp8": ("fp8", "bf16", "fp16", "fp32"), "fp4": ("fp4", "fp8", "bf16", "fp16", "fp32"),
           "wide": ("bf16", "fp16", "fp32")}  # fmt: skip
-_WIDTH = {"fp64": 8.0, "fp64_tensor": 8.0, "fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0,
-          "fp4": 0.5}  # fmt: skip
 
 
 def _family(number_format: NumberFormat) -> str:
@@ -130,7 +128,7 @@ def layer_time(accelerator: Accelerator, tokens: Any, width: Any = 8192, weights
     require_positive(tokens=tokens, width=width)
     dtype = arithmetic_format(accelerator, f, weight_only)
     tokens, width = np.asarray(tokens, dtype=float), np.asarray(width, dtype=float)
-    activation = _WIDTH[dtype]
+    activation = dtype_bytes(dtype)
     moved = width**2 * f.bytes + tokens * width * (activation + max(activation, 2.0))
     flops = 2 * tokens * width**2
     rate = np.asarray(compute.roofline(accelerator, flops / moved, dtype, measured=measured))
