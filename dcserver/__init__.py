@@ -17,6 +17,7 @@ __all__ = [
     "lab",
     "memory",
     "planning",
+    "precision",
     "progress",
     "queueing",
     "training",

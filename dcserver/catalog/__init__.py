@@ -4,6 +4,7 @@
 3350000000000.0
 """
 
+from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
     DTYPE_BYTES,
     DTYPES,
@@ -33,6 +34,7 @@ __all__ = [
     "Link",
     "MemoryTier",
     "Noun",
+    "NumberFormat",
     "Price",
     "Server",
     "Table",
@@ -46,6 +48,7 @@ __all__ = [
     "link",
     "load",
     "measurements",
+    "number_format",
     "price",
     "server",
     "stack",
@@ -98,3 +101,8 @@ def price(name: str) -> Price:
 def tier(name: str) -> MemoryTier:
     """The memory tier of that name."""
     return table("tiers").find(name)
+
+
+def number_format(name: str) -> NumberFormat:
+    """The number format of that name."""
+    return table("formats").find(name)
