@@ -11,6 +11,8 @@ from dcserver.catalog.nouns import (
     Cluster,
     ConvNet,
     Cpu,
+    DataSet,
+    FileSystem,
     Grid,
     Link,
     MemoryTier,
@@ -29,6 +31,8 @@ __all__ = [
     "Cluster",
     "ConvNet",
     "Cpu",
+    "DataSet",
+    "FileSystem",
     "Grid",
     "Link",
     "MemoryTier",
@@ -41,7 +45,9 @@ __all__ = [
     "constants",
     "convnet",
     "cpu",
+    "data_set",
     "dtype_bytes",
+    "file_system",
     "grid",
     "link",
     "load",
@@ -98,3 +104,13 @@ def price(name: str) -> Price:
 def tier(name: str) -> MemoryTier:
     """The memory tier of that name."""
     return table("tiers").find(name)
+
+
+def file_system(name: str) -> FileSystem:
+    """The parallel file system of that name."""
+    return table("filesystems").find(name)
+
+
+def data_set(name: str) -> DataSet:
+    """The data set of that name."""
+    return table("datasets").find(name)

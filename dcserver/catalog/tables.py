@@ -15,7 +15,20 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dcserver.catalog import names
-from dcserver.catalog.nouns import Accelerator, ConvNet, Cpu, Grid, Link, MemoryTier, Noun, Price, Server, Transformer
+from dcserver.catalog.nouns import (
+    Accelerator,
+    ConvNet,
+    Cpu,
+    DataSet,
+    FileSystem,
+    Grid,
+    Link,
+    MemoryTier,
+    Noun,
+    Price,
+    Server,
+    Transformer,
+)
 
 T = TypeVar("T", bound=Noun)
 
@@ -28,6 +41,8 @@ TABLES: dict[str, type[Noun]] = {
     "convnets": ConvNet,
     "grids": Grid,
     "tiers": MemoryTier,
+    "filesystems": FileSystem,
+    "datasets": DataSet,
     "prices": Price,
 }
 
