@@ -369,6 +369,9 @@ class DataSet(Noun):
     samples: float = fact("samples", "1", "samples in the set")
     sample_bytes: float = fact("sample_bytes", "B", "mean of a stored sample")
     files: float = fact("files", "1", "files as it is usually handed out")
+    h100_rate: float = fact(
+        "h100_rate", "1/s", "samples a second of one H100 in training, as MLPerf Storage emulates it"
+    )
     year: float = fact("year", "year", "published, or of the figure")
 
     @property
