@@ -132,8 +132,8 @@ def file_system(system: FileSystem, clients: Any, file_bytes: Any, direction: st
 
     Notes
     -----
-    Ceilings: nothing is taken off for software. Ceph reached 85 to 92 % of them in reads from clients of their own,
-    70 % where clients and servers shared machines, and 54 to 65 % in writes (``catalog/data/filesystems.csv``).
+    Ceilings: nothing is taken off for software. Ceph reached 88 to 92 % of them in reads from clients of their own,
+    68 to 70 % where clients and servers shared machines, and 54 to 64 % in writes (``catalog/data/filesystems.csv``).
     Pieces lie at random; the busiest drive is not modelled, and neither are locks, caches and a network that is
     oversubscribed. Taught in chapter 05.
 
