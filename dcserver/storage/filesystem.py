@@ -42,7 +42,10 @@ class FileSystemRate:
 
 
 def overhead(system: FileSystem) -> Any:
-    """Bytes on drives for each byte of data [1]: (data + parity) / data; 3 for three copies, 4 / 3 for 6 + 2."""
+    """Bytes on drives for each byte of data [1]: (data + parity) / data; 3 for three copies, 4 / 3 for 6 + 2.
+
+    Taught in chapter 05.
+    """
     found = (np.asarray(system.data_chunks, dtype=float) + system.parity_chunks) / system.data_chunks
     return found if np.ndim(found) else float(found)
 

@@ -10,7 +10,6 @@ from dcserver import catalog, storage
 from dcserver.lab.exercises import Answer, Design, Exactly, Function, above, below
 from dcserver.units import MB
 
-_EATS, _CORE, _IDLE = 21_300, 2.75e-3, 0.10
 _PARAMETERS, _BANDWIDTH, _LOST = 70e9, 40e9, 0.05
 
 
@@ -51,28 +50,6 @@ def _store(store: Mapping[str, Any]) -> dict[str, float]:
 
 
 EXERCISES = {
-    "feed": Answer(
-        lambda: float(np.ceil((1 - _IDLE) * _EATS * _CORE)),
-        slips=[
-            (
-                Exactly(float(np.ceil(_EATS * _CORE))),
-                "That feeds the cards without any waiting. A tenth of it may be missing.",
-            ),
-            (
-                Exactly(float(np.ceil(_EATS * _CORE / (1 - _IDLE)))),
-                "Idle cards take fewer photos, not more: multiply by 0.9 instead of dividing.",
-            ),
-            (1000, "2.75 ms are 0.00275 s."),
-            (lambda cores: cores < 10, "That is the part that may be missing. The rest has to arrive."),
-        ],
-        because="Each further percent costs a core for every 170 photos a second.",
-        hint="Photos a second that must arrive, times the seconds of a core for one.",
-        wrong=[
-            (float(np.ceil(_EATS * _CORE)), "without any waiting"),
-            (float(np.ceil(_EATS * _CORE / (1 - _IDLE))), "multiply by 0.9"),
-            (6, "the part that may be missing"),
-        ],
-    ),
     "files": Function(
         _files,
         points=[
