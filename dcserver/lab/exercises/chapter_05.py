@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog, storage
+from dcserver.checks import require_whole
 from dcserver.lab.exercises import Answer, Design, Exactly, Function, above, below
 from dcserver.units import MB
 
@@ -30,10 +31,13 @@ def _store(store: Mapping[str, Any]) -> dict[str, float]:
     """What 256 servers read out of a store of flash or disks, its room, and the price of its drives."""
     kinds = {"flash": ("reference, flash", "NVMe SSD, PCIe 4.0 x4"), "disks": ("reference, disks", "hard disk")}
     wanted = {"drives", "servers", "photos_per_file"}
+    if not isinstance(store, Mapping):
+        raise ValueError(f"the store is a dictionary with {', '.join(sorted(wanted))}")
     if set(store) != wanted:
         raise ValueError(f"the store has {', '.join(sorted(wanted))}; yours has {', '.join(sorted(map(str, store)))}")
     if store["drives"] not in kinds:
         raise ValueError(f"drives={store['drives']!r} is not one of 'flash', 'disks'")
+    require_whole(servers=store["servers"], photos_per_file=store["photos_per_file"])
     name, tier = kinds[store["drives"]]
     servers, photo = float(store["servers"]), catalog.data_set("ImageNet").sample_bytes
     system = dataclasses.replace(catalog.file_system(name), servers=servers)
@@ -83,16 +87,16 @@ EXERCISES = {
         },
         slips=[
             (
-                lambda store, got: got["opens limit"] and got["photos a second"] < 1e6,
+                lambda store, got: got["opens limit"] > 0 and got["photos a second"] < 1e6,
                 "Opening files is the limit: 100,000 a second. Put more photos into one.",
             ),
             (lambda store, got: got["room"] < 1e15, "It is too small: a fifth of the drives' bytes is parity."),
             (
-                lambda store, got: got["disks"] and got["photos a second"] < 1e6,
+                lambda store, got: got["disks"] > 0 and got["photos a second"] < 1e6,
                 "There is room enough, but an arm moves for every piece: disks do not reach the pace.",
             ),
             (
-                lambda store, got: got["disks"] and got["price of the drives"] > 150e3,
+                lambda store, got: got["disks"] > 0 and got["price of the drives"] > 150e3,
                 "So many disks have the pace, and far more room than needed. It has to be paid for.",
             ),
             (lambda store, got: got["price of the drives"] > 150e3, "That is more flash than the petabyte needs."),
