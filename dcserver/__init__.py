@@ -20,6 +20,7 @@ __all__ = [
     "precision",
     "progress",
     "queueing",
+    "storage",
     "training",
     "units",
     "validation",

@@ -74,6 +74,8 @@ WANTED = {
     "convnets": "ResNet-50; 3D U-Net",
     "links": "NVLink 4; PCIe 5.0 x16; InfiniBand NDR; Ethernet 10G; CXL 2.0",
     "grids": "France; Poland; United States; World",
+    "filesystems": "Ceph, 63 servers, 6 + 2; Orion, disk tier; reference, flash",
+    "datasets": "ImageNet; KiTS19; Llama 3 text",
 }
 
 

@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, interconnect, memory, precision
+    from dcserver import catalog, compute, energy, interconnect, memory, precision, storage
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -102,6 +102,9 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "compute.operator", lambda x: compute.operator(h100, "softmax", rows=512 + x, columns=4096)
     yield "memory.training_footprint", lambda x: memory.training_footprint(gpt3, data_parallel=1 + x % 64, zero_stage=1)
     yield "memory.serving_footprint", lambda x: memory.serving_footprint(gpt3, batch=1 + x % 64)
+    flash = catalog.file_system("reference, flash")
+    yield "storage.file_system", lambda x: storage.file_system(flash, 1 + x % 4096, 1e5 + 1e3 * x)
+    yield "storage.idle_share", lambda x: storage.idle_share(1.0 + 1e-6 * x, 1.0, 1 + x % 64)
     yield "interconnect.all_reduce", lambda x: interconnect.all_reduce(1e6 + 1e3 * x, 64, fabric)
     yield "interconnect.all_to_all", lambda x: interconnect.all_to_all(1e6 + 1e3 * x, 64, fabric)
     yield "precision.cast", lambda x: precision.cast(1.001 + x, "fp8_e4m3")

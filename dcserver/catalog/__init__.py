@@ -12,6 +12,8 @@ from dcserver.catalog.nouns import (
     Cluster,
     ConvNet,
     Cpu,
+    DataSet,
+    FileSystem,
     Grid,
     Link,
     MemoryTier,
@@ -30,6 +32,8 @@ __all__ = [
     "Cluster",
     "ConvNet",
     "Cpu",
+    "DataSet",
+    "FileSystem",
     "Grid",
     "Link",
     "MemoryTier",
@@ -43,7 +47,9 @@ __all__ = [
     "constants",
     "convnet",
     "cpu",
+    "data_set",
     "dtype_bytes",
+    "file_system",
     "grid",
     "link",
     "load",
@@ -106,3 +112,13 @@ def tier(name: str) -> MemoryTier:
 def number_format(name: str) -> NumberFormat:
     """The number format of that name."""
     return table("formats").find(name)
+
+
+def file_system(name: str) -> FileSystem:
+    """The parallel file system of that name."""
+    return table("filesystems").find(name)
+
+
+def data_set(name: str) -> DataSet:
+    """The data set of that name."""
+    return table("datasets").find(name)

@@ -16,7 +16,20 @@ import numpy as np
 
 from dcserver.catalog import names
 from dcserver.catalog.formats import NumberFormat
-from dcserver.catalog.nouns import Accelerator, ConvNet, Cpu, Grid, Link, MemoryTier, Noun, Price, Server, Transformer
+from dcserver.catalog.nouns import (
+    Accelerator,
+    ConvNet,
+    Cpu,
+    DataSet,
+    FileSystem,
+    Grid,
+    Link,
+    MemoryTier,
+    Noun,
+    Price,
+    Server,
+    Transformer,
+)
 
 T = TypeVar("T", bound=Noun)
 
@@ -29,6 +42,8 @@ TABLES: dict[str, type[Noun]] = {
     "convnets": ConvNet,
     "grids": Grid,
     "tiers": MemoryTier,
+    "filesystems": FileSystem,
+    "datasets": DataSet,
     "prices": Price,
     "formats": NumberFormat,
 }

@@ -1,0 +1,36 @@
+"""How many bytes a sample is: tokens and volumes. Taught in chapter 05."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dcserver.checks import require_positive, require_whole
+
+
+def token_bytes(vocabulary: Any) -> Any:
+    """Bytes of a stored token [B]: 2 for a vocabulary of at most 65,536, else 4.
+
+    A text of a language model is stored as numbers of its tokens, not as letters. Taught in chapter 05.
+
+    >>> token_bytes(50_257), token_bytes(128_256)
+    (2.0, 4.0)
+    """
+    require_whole(vocabulary=vocabulary)
+    found = np.where(np.asarray(vocabulary) <= 2**16, 2.0, 4.0)
+    return found if found.ndim else float(found)
+
+
+def volume_bytes(x: Any, y: Any, z: Any = 1, bytes_per_point: Any = 2) -> Any:
+    """Bytes of an image or volume as it is measured, before any compression: x y z times bytes of a point [B].
+
+    Taught in chapter 05.
+
+    >>> volume_bytes(512, 512, 300) / 1e6  # a CT of 300 slices, 16 bits a point, MB
+    157.2864
+    """
+    require_whole(x=x, y=y, z=z)
+    require_positive(bytes_per_point=bytes_per_point)
+    found = np.prod(np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, y, z, bytes_per_point))), axis=0)
+    return found if np.ndim(found) else float(found)
