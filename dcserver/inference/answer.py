@@ -68,7 +68,9 @@ def prefill(model: Transformer, accelerator: Accelerator, prompt: Any, *, batch:
     one = step(model, accelerator, requests=0, context=0, prefill_tokens=total / pieces, prompt=prompt, engine=e, **how)
     turns = (pieces + p - 1) / p
     hops = (pieces + p - 1) * np.where(p > 1, e.hop_overhead, 0.0)
-    parts = {name: plain(np.asarray(one.breakdown[name]) * turns + (hops if name == "overhead" else 0.0)) for name in PARTS}
+    parts = {
+        name: plain(np.asarray(one.breakdown[name]) * turns + (hops if name == "overhead" else 0.0)) for name in PARTS
+    }
     return plain(np.asarray(one.time) * turns + hops), parts, one.power
 
 

@@ -78,7 +78,9 @@ def arithmetic(accelerator: Accelerator, weight_format: str, accumulate16: Any =
     unpacked to 16 bits first: it saves memory traffic, not arithmetic.
     """
     half = half_peak(accelerator, accumulate16)
-    eight = np.asarray(accelerator.peak_int8_ops if weight_format == "int8" else accelerator.peak_fp8_flops, dtype=float)
+    eight = np.asarray(
+        accelerator.peak_int8_ops if weight_format == "int8" else accelerator.peak_fp8_flops, dtype=float
+    )
     four = np.asarray(accelerator.peak_fp4_flops, dtype=float)
     peak, width = half, np.full(np.shape(half), 2.0)
     if weight_format == "fp32":
@@ -88,3 +90,23 @@ def arithmetic(accelerator: Accelerator, weight_format: str, accumulate16: Any =
     if weight_format == "fp4":
         peak, width = np.where(np.isnan(four), peak, four), np.where(np.isnan(four), width, 0.5)
     return peak, width
+
+
+def arithmetic_of(accelerator: Accelerator, weight_format: Any, accumulate16: Any = 0.0) -> tuple[Any, Any]:
+    """``arithmetic`` for one format or an array of them."""
+    peak = per_format(weight_format, lambda f: arithmetic(accelerator, f, accumulate16)[0])
+    return peak, per_format(weight_format, lambda f: arithmetic(accelerator, f, accumulate16)[1])
+
+
+def energy_format(accelerator: Accelerator, weight_format: Any) -> Any:
+    """The format whose energy a FLOP costs: that of the arithmetic, which may be wider than the weights."""
+
+    def of(f: str) -> Any:
+        names: Any = np.full(np.shape(accelerator.memory_bandwidth), "fp32", dtype=object)
+        order = ["bf16", "fp16"] + {"fp8": ["fp8"], "int8": ["int8"], "fp4": ["fp8", "fp4"]}.get(f, [])
+        for name in [] if f == "fp32" else order:
+            known = getattr(accelerator, "peak_int8_ops" if name == "int8" else f"peak_{name}_flops")
+            names = np.where(np.isnan(np.asarray(known, dtype=float)), names, name)
+        return names if np.ndim(names) else str(names)
+
+    return per_format(weight_format, of)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,6 @@ from dcserver.compute.hardware import plain
 from dcserver.inference.engines import Engine, as_engine
 from dcserver.inference.formats import MIXED_FORMATS, per_format
 from dcserver.inference.step import Step, step
-from dcserver.memory import WEIGHT_FORMATS
 from dcserver.units import format_time, significant
 
 

@@ -10,10 +10,17 @@ import numpy as np
 
 from dcserver import catalog, energy
 from dcserver.catalog import Accelerator, ConvNet, Transformer
-from dcserver.checks import require_choice, require_positive, require_whole
-from dcserver.compute.hardware import clock, compute_units, gemm_constants, l2_bytes, pipeline_share, plain, require_known
-from dcserver.inference.formats import arithmetic, per_format
-from dcserver.inference.step import _energy_format
+from dcserver.checks import require_choice, require_positive
+from dcserver.compute.hardware import (
+    clock,
+    compute_units,
+    gemm_constants,
+    l2_bytes,
+    pipeline_share,
+    plain,
+    require_known,
+)
+from dcserver.inference.formats import arithmetic_of, energy_format
 from dcserver.units import format_time, significant
 
 SCENARIOS = ("Offline", "Server", "SingleStream")
@@ -42,8 +49,8 @@ class Samples:
         return "\n".join(lines + [f"  {name:12}{format_time(float(t)):>9}" for name, t in self.breakdown.items()])
 
 
-def sample_work(network: ConvNet | Transformer, tokens: Any = None) -> tuple[Any, Any, Any]:
-    """FLOP, numbers that pass between operators, and numbers of input, of one sample.
+def sample_work(network: ConvNet | Transformer, tokens: Any = None) -> tuple[Any, Any]:
+    """FLOP of one sample, and numbers that pass between its operators.
 
     Parameters
     ----------
@@ -54,12 +61,12 @@ def sample_work(network: ConvNet | Transformer, tokens: Any = None) -> tuple[Any
 
     Returns
     -------
-    (flops, elements, inputs)
+    (flops, elements)
         A network whose activations the catalog does not know counts none: right where arithmetic rules.
     """
     if isinstance(network, ConvNet):
         require_positive(forward_flops=network.forward_flops)
-        return network.forward_flops, np.nan_to_num(network.activation_elements), np.nan_to_num(network.input_elements)
+        return network.forward_flops, np.nan_to_num(network.activation_elements)
     if tokens is None:
         raise ValueError(f"tokens is not given: how long is a sample of {network.name}?")
     require_positive(tokens=tokens)
@@ -67,7 +74,7 @@ def sample_work(network: ConvNet | Transformer, tokens: Any = None) -> tuple[Any
     weights = network.layers * (network.attention_parameters + network.expert_parameters)
     pairs = np.where(np.asarray(network.causal) > 0, n * n / 2, n * n)
     attention = 4 * network.heads * network.head_dim * network.layers * pairs
-    return 2 * n * weights + attention, n * network.hidden * network.layers, 2 * n
+    return 2 * n * weights + attention, n * network.hidden * network.layers
 
 
 def samples(
@@ -114,7 +121,7 @@ def samples(
     Notes
     -----
     Equation: time = FLOP / (peak x share x clock) + operands / (feed x multiprocessors x clock) + passes x numbers x
-    width x (1 - share that the cache keeps) / bandwidth + input / host bus. Server: arrivals in the time that the bound
+    width x (1 - share that the cache keeps) / bandwidth. Server: arrivals in the time that the bound
     allows, N = rate x bound, scatter by sqrt(N), so that a share 1 - z / sqrt(N) of the offline rate can be promised.
     Fails for tiny batches on large devices. Taught in chapter 09.
 
@@ -127,16 +134,18 @@ def samples(
     require_choice(SCENARIOS, scenario=scenario)
     g = gemm_constants(None)
     convnet = isinstance(network, ConvNet)
-    flops, elements, inputs = sample_work(network, tokens)
-    peak, width = (per_format(dtype, lambda f: arithmetic(accelerator, f)[i]) for i in (0, 1))
+    flops, elements = sample_work(network, tokens)
+    peak, width = arithmetic_of(accelerator, dtype)
     bandwidth = np.asarray(accelerator.memory_bandwidth, dtype=float)
     require_known(accelerator, memory_bandwidth=bandwidth, peak=peak)
     share = c["convolution_share"] if convnet else c["matrix_share"]
     passes = c["convolution_passes"] if convnet else c["sample_passes"]
     cache = np.asarray(l2_bytes(accelerator, g), dtype=float)
     kept = cache / (cache + c["cached_bytes"])
-    bus = np.asarray(accelerator.host_bus_bandwidth, dtype=float)
-    feeding = np.asarray(inputs) * 1.0 / np.where(np.isnan(bus), 16e9, bus) * c["input_share"]
+    # A compiler plans what stays in the scratchpad of an inference processor: all of it, or, beside weights that do
+    # not fit, nothing.
+    stored = (network.published_parameters if isinstance(network, ConvNet) else network.parameters) * width
+    kept = np.where(np.asarray(accelerator.kind) == "asic", np.where(stored <= cache / 2, 1.0, 0.0), kept)
 
     matrix = flops / (peak * share * np.asarray(pipeline_share(accelerator, g)))
     fed = flops * width / (c["feed_bytes"] * compute_units(accelerator, g) * clock(accelerator, g))
@@ -144,22 +153,22 @@ def samples(
     moved = traffic / bandwidth
     kernels = c["layer_overhead"] * (network.layers if isinstance(network, Transformer) else 50.0)
     alone = kernels if scenario == "SingleStream" else 0.0
-    unlimited = matrix + fed + moved + feeding + alone
-    kind = _energy_format(accelerator, dtype)
+    unlimited = matrix + fed + moved + alone
+    kind = energy_format(accelerator, dtype)
     streamed = np.minimum(moved / unlimited, 1.0)
     ratio: Any = 1.0
     for k in range(3):
-        used = np.minimum(flops / (peak * ratio) / ((matrix + fed) / ratio + moved + feeding + alone), 1.0)
+        used = np.minimum(flops / (peak * ratio) / ((matrix + fed) / ratio + moved + alone), 1.0)
         allowed = np.asarray(energy.sustained_clock(accelerator, used, streamed, power_limit, kind))
         ratio = allowed if k == 0 else np.sqrt(ratio * allowed)
-    parts = np.broadcast_arrays(matrix / ratio, fed / ratio, moved, feeding, alone)
+    parts = np.broadcast_arrays(matrix / ratio, fed / ratio, moved, alone)
     time = sum(parts)
     watts = energy.operating_point(accelerator, np.minimum(flops / (peak * ratio) / time, 1.0),
                                    np.minimum(moved / time, 1.0), ratio, power_limit, kind).total  # fmt: skip
     rate = 1 / time
     if scenario == "Server":
         rate = rate * served_share(rate, latency_bound, c)
-    names = ("arithmetic", "operands", "memory", "input", "launches")
+    names = ("arithmetic", "operands", "memory", "launches")
     limit = np.array(names, dtype=object)[np.argmax(np.stack(parts), axis=0)]
     return Samples(plain(rate), plain(time), {n: plain(p) for n, p in zip(names, parts, strict=True)},
                    plain(watts + 0 * time), limit if np.ndim(limit) else str(limit))  # fmt: skip

@@ -17,7 +17,7 @@ from dcserver.catalog import Accelerator, Transformer
 from dcserver.checks import require_non_negative, require_positive, require_whole
 from dcserver.compute.hardware import clock, compute_units, gemm_constants, pipeline_share, plain, require_known
 from dcserver.inference.engines import Engine, as_engine
-from dcserver.inference.formats import MIXED_FORMATS, arithmetic, half_peak, per_format, weight_bytes
+from dcserver.inference.formats import MIXED_FORMATS, arithmetic_of, energy_format, half_peak, per_format, weight_bytes
 from dcserver.units import format_percent, format_power, format_time
 
 OVERLAP = 4.0  # exponent with which arithmetic hides behind the weights' traffic, as in compute.matmul
@@ -160,7 +160,7 @@ def step(
     head = np.nan_to_num(np.asarray(model.vocabulary, dtype=float)) * model.hidden
     rows = requests + fresh / prompt  # one row of logits for each request, one for each prompt
 
-    peak, width = _arithmetic(accelerator, weight_format, e)
+    peak, width = arithmetic_of(accelerator, weight_format, e.accumulate16)
     half = half_peak(accelerator, e.accumulate16)
     require_known(accelerator, peak=peak)
     bandwidth = np.asarray(accelerator.memory_bandwidth, dtype=float)
@@ -192,8 +192,10 @@ def step(
     busy = ideal / rate + fed
     unlimited = _together(busy, weights) + moved + attention + talking + overhead
     used = np.minimum((ideal + attention_flops / half) / unlimited, 1.0)
-    streamed = np.minimum((weight_traffic + cache_traffic + score_traffic + operator_traffic) / bandwidth / unlimited, 1.0)
-    dtype = _energy_format(accelerator, weight_format)
+    streamed = np.minimum(
+        (weight_traffic + cache_traffic + score_traffic + operator_traffic) / bandwidth / unlimited, 1.0
+    )
+    dtype = energy_format(accelerator, weight_format)
     allowed = np.asarray(energy.sustained_clock(accelerator, used, streamed, power_limit, dtype))
     ratio = np.sqrt(allowed)
     slowed = unlimited + _together(busy / ratio, weights) - _together(busy, weights) + attention * (1 / ratio - 1)
@@ -226,26 +228,6 @@ def _share(a: Any, b: Any) -> Any:
     return a / np.maximum(a + b, 1e-300)
 
 
-def _arithmetic(accelerator: Accelerator, weight_format: Any, e: Engine) -> tuple[Any, Any]:
-    peak = per_format(weight_format, lambda f: arithmetic(accelerator, f, e.accumulate16)[0])
-    width = per_format(weight_format, lambda f: arithmetic(accelerator, f, e.accumulate16)[1])
-    return peak, width
-
-
-def _energy_format(accelerator: Accelerator, weight_format: Any) -> Any:
-    """The format whose energy a FLOP costs: that of the arithmetic, which may be wider than the weights."""
-
-    def of(f: str) -> Any:
-        names: Any = np.full(np.shape(accelerator.memory_bandwidth), "fp32", dtype=object)
-        order = ["bf16", "fp16"] + {"fp8": ["fp8"], "int8": ["int8"], "fp4": ["fp8", "fp4"]}.get(f, [])
-        for name in ([] if f == "fp32" else order):
-            known = getattr(accelerator, "peak_int8_ops" if name == "int8" else f"peak_{name}_flops")
-            names = np.where(np.isnan(np.asarray(known, dtype=float)), names, name)
-        return names if np.ndim(names) else str(names)
-
-    return per_format(weight_format, of)
-
-
 def _all_reduce(model: Transformer, tokens: Any, ranks: Any, accelerator: Accelerator, fabric: Any) -> Any:
     if np.all(np.asarray(ranks) == 1):
         return 0.0
@@ -253,7 +235,11 @@ def _all_reduce(model: Transformer, tokens: Any, ranks: Any, accelerator: Accele
         own = np.asarray(accelerator.scale_up_bandwidth, dtype=float)
         bus = np.asarray(accelerator.host_bus_bandwidth, dtype=float)
         known = np.where(np.isnan(bus), 16e9, bus)
-        fabric = interconnect.fabric(accelerator) if not np.isnan(own).any() else interconnect.fabric(
-            np.where(np.isnan(own), known, own))  # fmt: skip
+        lone = np.isnan(own).any()
+        fabric = (
+            interconnect.Fabric(bandwidth=np.where(np.isnan(own), known, own))
+            if lone
+            else interconnect.fabric(accelerator)
+        )
     message = tokens * model.hidden * 2.0
-    return 2 * model.layers * np.asarray(interconnect.seconds("all_reduce", message, ranks, fabric, launch=0.0))
+    return 2 * model.layers * np.asarray(interconnect.seconds("all_reduce", message, ranks, fabric))

@@ -111,19 +111,27 @@ def _job(kind: tuple[Any, ...], rows: list[Served]) -> Callable[[Constants], np.
         return np.array([getattr(r, field) for r in rows])
 
     n, p, efficient = column("accelerators"), column("pipeline_parallel"), column("efficient")
-    formats = np.array([r.weight_format for r in rows], dtype=object)
+    formats: Any = np.array([r.weight_format for r in rows], dtype=object)
     formats = str(formats[0]) if len(set(formats)) == 1 else formats
     board = np.asarray(power_limit_of(device))
 
-    def cap(c: Constants) -> np.ndarray:
-        return np.where(efficient, c["efficient_share"], 1.0) * board
+    module = np.array([f.upper().startswith(("SXM", "OAM")) for f in np.atleast_1d(device.form_factor)])
+
+    # Watts that each may draw: submissions for efficiency set less than the board's limit.
+    set_by = catalog.constants("server_power")
+    saved = np.where(module, set_by["efficient_module"], set_by["efficient_card"])
+    cap = np.where(efficient, saved, 1.0) * board
 
     i, o, batch = column("input_tokens"), column("output_tokens"), column("batch")
     if kind[0] == "samples":
         network = rows[0].network
-        what: dict[str, Any] = {"tokens": None if isinstance(network, ConvNet) else i, "dtype": formats,
-                                "scenario": "Server" if kind[2] else "Offline", "latency_bound": column("latency_bound")}
-        return lambda c: n * np.asarray(samples(network, device, power_limit=cap(c), constants=c, **what).rate)
+        what: dict[str, Any] = {
+            "tokens": None if isinstance(network, ConvNet) else i,
+            "dtype": formats,
+            "scenario": "Server" if kind[2] else "Offline",
+            "latency_bound": column("latency_bound"),
+        }
+        return lambda c: n * np.asarray(samples(network, device, power_limit=cap, constants=c, **what).rate)
     model = catalog.stack([r.network for r in rows])
     cache = [r.kv_dtype for r in rows]
     how: dict[str, Any] = {"weight_format": formats,
@@ -134,12 +142,12 @@ def _job(kind: tuple[Any, ...], rows: list[Served]) -> Callable[[Constants], np.
 
     def reading(c: Constants) -> np.ndarray:
         time = np.asarray(prefill(model, device, np.maximum(i, 1), batch=together, pipeline_parallel=p,
-                                  engine=engine(kind[1], c), power_limit=cap(c), **how)[0])  # fmt: skip
+                                  engine=engine(kind[1], c), power_limit=cap, **how)[0])  # fmt: skip
         return time if kind[2] == "time to first token" else together * i / time
 
     def writing(c: Constants) -> np.ndarray:
         e = engine(kind[1], c)
-        time = step(model, device, requests=together, context=i + o / 2, engine=e, power_limit=cap(c), **how).time
+        time = step(model, device, requests=together, context=i + o / 2, engine=e, power_limit=cap, **how).time
         time = np.asarray(time) + (p - 1) * e.hop_overhead
         return time if kind[2] == "time of a token" else (1.0 if "user" in kind[2] else together) / time
 
@@ -151,7 +159,7 @@ def _job(kind: tuple[Any, ...], rows: list[Served]) -> Callable[[Constants], np.
 
     def working(c: Constants) -> np.ndarray:
         done = offline(model, device, input_tokens=i, output_tokens=o, tensor_parallel=split, beams=beams, engine=engine(kind[1], c),
-                       requests=requests if at_work is None else np.inf, concurrency=at_work, power_limit=cap(c), **how)  # fmt: skip
+                       requests=requests if at_work is None else np.inf, concurrency=at_work, power_limit=cap, **how)  # fmt: skip
         return np.asarray(done.tokens_per_second) * np.maximum(n / split, 1.0)
 
     return working

@@ -33,7 +33,7 @@ class Served:
     """One row as the model takes it; what a row leaves open is filled in as ``notes`` of ``validation.inference`` say."""
 
     device: Accelerator
-    network: Transformer | ConvNet
+    network: Any  # Transformer or ConvNet
     engine: str
     weight_format: str
     kv_dtype: str
@@ -71,7 +71,13 @@ def narrowest(device: Accelerator) -> str:
     for name in ("fp4", "fp8"):
         if not np.isnan(getattr(device, f"peak_{name}_flops")):
             return name
-    return "int8" if device.kind != "soc" and not np.isnan(device.peak_int8_ops) else "int4" if device.kind == "soc" else "fp16"
+    return (
+        "int8"
+        if device.kind != "soc" and not np.isnan(device.peak_int8_ops)
+        else "int4"
+        if device.kind == "soc"
+        else "fp16"
+    )
 
 
 def benchmark_of(model: str) -> dict[str, str] | None:
@@ -97,7 +103,7 @@ def generic_transformer(parameters: float, active: float = float("nan"), name: s
     heads = hidden / 128
     base = catalog.Transformer(name=name, layers=layers, hidden=hidden, heads=heads, kv_heads=min(8.0, heads), head_dim=128.0,
                                feed_forward=1.0, gated=1.0, vocabulary=128256.0 if dense > 2e9 else 32000.0,
-                               sequence=8192.0)  # fmt: skip
+                               sequence=8192.0, tied_embeddings=0.0)  # fmt: skip
     rest = max(dense - base.parameters, 0.1 * dense)
     wide = max(rest / (layers * 3 * hidden), 1.0)
     if dense == parameters:
@@ -172,7 +178,7 @@ def read(row: Row) -> Served | str:
     convnet = isinstance(network, ConvNet)
     if convnet and benchmark is None:
         benchmark = benchmark_of("resnet50") if network.name == "ResNet-50" else None
-    encoder = not convnet and not np.asarray(network.causal) > 0
+    encoder = isinstance(network, Transformer) and not np.asarray(network.causal) > 0
     number_of = _one(stated(row, "n_accelerators"), _counted(name))
     p = _one(stated(row, "pipeline_parallel"), 1.0)
     t = stated(row, "tensor_parallel")
@@ -187,7 +193,7 @@ def read(row: Row) -> Served | str:
         wanted = benchmark["dtype"] if benchmark else "narrowest" if engine == "MLPerf" else "fp16"
         fmt = narrowest(device) if wanted == "narrowest" else wanted
         if convnet or encoder:
-            fmt = _one_pass_format(device, wanted)
+            fmt = one_pass_format(device, wanted)
     i, o = stated(row, "input_tokens"), stated(row, "output_tokens")
     batch = stated(row, "batch_or_concurrency")
     beams, bound = 1.0, float("inf")
@@ -230,10 +236,12 @@ def _counted(name: str) -> float:
     return float(found.group(1) or found.group(2)) if found else 1.0
 
 
-def _one_pass_format(device: Accelerator, wanted: str) -> str:
+def one_pass_format(device: Accelerator, wanted: str) -> str:
     """Formats of image networks and BERT: 8 bits; where 16 are asked for, FP8 if the device has it."""
     if wanted == "int8":
-        return "int8" if not np.isnan(device.peak_int8_ops) else "fp8" if not np.isnan(device.peak_fp8_flops) else "fp16"
+        return (
+            "int8" if not np.isnan(device.peak_int8_ops) else "fp8" if not np.isnan(device.peak_fp8_flops) else "fp16"
+        )
     return "fp8" if not np.isnan(device.peak_fp8_flops) else "fp16"
 
 
