@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,9 +75,15 @@ def step_cost(model: Transformer, accelerator: Accelerator, *, input_tokens: flo
     most = int(min(room, e.max_requests))
     limit = int(e.max_tokens if chunk is None else chunk)
     tokens = np.unique(np.round(np.geomspace(1, max(limit + most, 2), 60)))
-    writing = step(model, accelerator, requests=tokens, context=0, engine=e, **how)
+    # Every token passes the layers, but only a request that writes asks for a row of logits.
+    layers_alone = dataclasses.replace(model, vocabulary=0.0)
+    writing = np.asarray(step(model, accelerator, requests=tokens, context=0, engine=e, **how).time)
+    passing = np.asarray(step(layers_alone, accelerator, requests=tokens, context=0, engine=e, **how).time)
+    logits = writing - passing
+    row = max(float(logits[-1] - logits[0]) / float(tokens[-1]), 0.0)
     each = float(np.asarray(e.sequence_overhead))
-    curve = np.asarray(writing.time) - tokens * each
+    curve = passing - tokens * each + logits[0]
+    each += row
     middle = input_tokens + output_tokens / 2
     known = step(model, accelerator, requests=1, context=middle, engine=e, **how)
     per_context = float(known.breakdown["key-value cache"]) / middle

@@ -54,7 +54,8 @@ def per_format(weight_format: Any, function: Any) -> Any:
     names = np.asarray(weight_format, dtype=object)
     out: Any = np.nan
     for name in dict.fromkeys(names.ravel()):
-        out = np.where(names == name, function(str(name)), out)
+        found = function(str(name))
+        out = np.where(names == name, np.asarray(found, dtype=object if isinstance(found, str) else None), out)
     return out
 
 
@@ -107,6 +108,7 @@ def energy_format(accelerator: Accelerator, weight_format: Any) -> Any:
         for name in [] if f == "fp32" else order:
             known = getattr(accelerator, "peak_int8_ops" if name == "int8" else f"peak_{name}_flops")
             names = np.where(np.isnan(np.asarray(known, dtype=float)), names, name)
-        return names if np.ndim(names) else str(names)
+        return np.asarray(names, dtype=object)
 
-    return per_format(weight_format, of)
+    names = per_format(weight_format, of)
+    return names if np.ndim(names) else str(names)

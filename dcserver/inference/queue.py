@@ -38,11 +38,10 @@ class ServedRequests:
     def quantile(self, what: str, share: float = 0.99) -> np.ndarray:
         """The time that so large a share of the requests did not exceed: of "first_token" or "per_token"."""
         values = getattr(self, what)
-        skip = int(WARM_UP * values.shape[-1])
-        kept = values[..., skip:]
-        found = np.full(kept.shape[:-1], np.nan)
+        found = np.full(values.shape[:-1], np.nan)
         for at in np.ndindex(found.shape):
-            known = kept[at][~np.isnan(kept[at])]
+            known = values[at][~np.isnan(values[at])]
+            known = known[int(WARM_UP * known.size) :]
             found[at] = np.quantile(known, share) if known.size else np.nan
         return found
 

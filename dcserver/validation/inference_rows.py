@@ -171,7 +171,9 @@ def read(row: Row) -> Served | str:
     engine, said = engine_of(row), " ".join((row.get(k) or "").lower() for k in ("scenario", "notes"))
     if "production" in said or "production" in (row.get("group") or "").lower():
         return "a production average over a day: load, batch and cache hits are not stated"
-    benchmark = benchmark_of(model) if engine == "MLPerf" or not stated(row, "input_tokens") > 0 else None
+    benchmark = benchmark_of(model)
+    if benchmark and engine != "MLPerf" and (benchmark["kind"] == "decoder" or stated(row, "input_tokens") > 0):
+        benchmark = None
     network = network_of(benchmark["network"] if benchmark else model, stated(row, "params"))
     if isinstance(network, str):
         return network
@@ -222,8 +224,11 @@ def read(row: Row) -> Served | str:
     if scenario == "offline" and not o > 0:
         return "output tokens are not stated"
     i, o = _one(i, 0.0), _one(o, 128.0)
-    if max(i, o) > 1e7:
+    if max(i, o) > 1e7 or 0 < i < 1 or o < 1:
         return "lengths are beyond any context"
+    if batch > 1e6:
+        return "more requests at once than any server has"
+    batch = float(np.ceil(batch))
     kv = "fp8" if fmt in ("fp8", "fp4") else "bf16"
     efficient = re.search(r"max-?q|\bee\b", f"{name} {row.get('system') or ''}".lower().replace("_", " ")) is not None
     return Served(device, network, engine, fmt, kv, number_of, t, p, i, o, beams, _one(batch, 0.0),
