@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, interconnect, memory
+    from dcserver import catalog, compute, energy, inference, interconnect, memory
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -104,6 +104,9 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "memory.serving_footprint", lambda x: memory.serving_footprint(gpt3, batch=1 + x % 64)
     yield "interconnect.all_reduce", lambda x: interconnect.all_reduce(1e6 + 1e3 * x, 64, fabric)
     yield "interconnect.all_to_all", lambda x: interconnect.all_to_all(1e6 + 1e3 * x, 64, fabric)
+    llama = catalog.transformer("Llama 3.1 8B")
+    yield "inference.step", lambda x: inference.step(llama, h100, requests=1 + x % 512, context=1000)
+    yield "inference.offline", lambda x: inference.offline(llama, h100, input_tokens=1 + x % 4096, output_tokens=200)
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)
