@@ -13,6 +13,7 @@ __all__ = [
     "catalog",
     "compute",
     "energy",
+    "inference",
     "interconnect",
     "lab",
     "memory",

@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, interconnect, memory, precision, storage
+    from dcserver import catalog, compute, energy, inference, interconnect, memory, precision, storage
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -110,6 +110,9 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "precision.cast", lambda x: precision.cast(1.001 + x, "fp8_e4m3")
     yield "precision.sum_error", lambda x: precision.sum_error(1 + x, 13, "same", 128)
     yield "precision.layer_gain", lambda x: precision.layer_gain(h100, 1 + x)
+    llama = catalog.transformer("Llama 3.1 8B")
+    yield "inference.step", lambda x: inference.step(llama, h100, requests=1 + x % 512, context=1000)
+    yield "inference.offline", lambda x: inference.offline(llama, h100, input_tokens=1 + x % 4096, output_tokens=200)
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dcserver import catalog, validation
 from dcserver.catalog.tables import rows_of
-from dcserver.validation import convnets, fitting, training, training_memory
+from dcserver.validation import convnets, fitting, mlperf_power, training, training_memory
 
 HERE = Path(catalog.__file__).parent
 # Which tables fit which constants, jointly, in this order: what a later family builds on is fitted before it.
@@ -26,9 +26,10 @@ FAMILIES: dict[str, list[str]] = {
     "training": ["training_megatron_sc21", "training_korthikanti22", "training_bloom_sweep", "training_other"],
     "convnets": ["training_other"],
     "server_power": ["mlperf_power"],
+    "inference": ["inference"],
 }
 # Tables that no constant is fitted on: their plain residuals are the error bar.
-UNFITTED = ["energy"]
+UNFITTED = ["energy", "samples_per_joule"]
 LEAST_BAR = 0.01
 
 
@@ -51,9 +52,8 @@ def error_bars(
     Families of the table that another calibration wrote stay as they are.
     """
     families = np.array(list(comparison.families or [table] * len(ratios)), dtype=object)
-    own = set(families) <= {f"{table}:memory", f"{table}:convnets"} and len(
-        families
-    )  # times come with another calibration
+    apart = {f"{table}:{what}" for what in ("memory", "convnets", "samples_per_joule")}
+    own = set(families) <= apart and len(families)  # the rest of the table comes with another calibration
     names = list(dict.fromkeys([*([] if own else [table]), *families]))
     try:
         rows = [r for r in rows_of("error_bars", table) if r["family"] not in names and r["family"].startswith(table)]
@@ -95,6 +95,8 @@ def comparisons_of(family: str) -> list[validation.Comparison]:
         ]
     if family == "training":
         return [training.times(training.informative(catalog.measurements(t))) for t in tables]
+    if family == "server_power":  # of these rows the watts; what they buy follows from the family "inference"
+        return [mlperf_power.watts(catalog.measurements(t)) for t in tables]
     return [validation.compare(t, catalog.measurements(t)) for t in tables]
 
 
@@ -138,6 +140,8 @@ def calibrate(family: str) -> None:
     write(HERE / "constants" / f"{family}.csv", rows)
     # A constant that only the group left out informs must not keep the value which that group gave it.
     start, steps = (training.unfitted(), 20) if family == "training" else (middle(rows, constants), None)
+    if family == "inference":
+        steps = 25
     ratios = fitting.left_out_ratios(family, comparisons, start, prior, steps)
     if family == "training":  # rows that no constant was fitted on, whole runs for instance, are predicted with all
         predicted = [c.predict(constants) if len(c.rows) else np.zeros(0) for c in extra]
@@ -149,7 +153,10 @@ def calibrate(family: str) -> None:
 
 def residuals(table: str) -> None:
     """Error bars of a table that took no part in any fit."""
-    comparison = validation.compare(table, catalog.measurements(table))
+    if table == "samples_per_joule":
+        table, comparison = "mlperf_power", mlperf_power.samples_per_joule(catalog.measurements("mlperf_power"))
+    else:
+        comparison = validation.compare(table, catalog.measurements(table))
     print(f"{table} (no constant is fitted on it)")
     error_bars(table, comparison, comparison.measured / comparison.predict(None), "no row took part in a fit")
 

@@ -22,7 +22,8 @@ TITLES = {
     "training_korthikanti22": "Training steps and memory (Megatron 2022)",
     "training_other": "Training steps (MPT, Megatron, NeMo, ...)",
     "dvfs_zeus": "Power caps: time and energy",
-    "mlperf_power": "Power of whole systems (MLPerf)",
+    "mlperf_power": "Power and samples a joule of whole systems (MLPerf)",
+    "inference": "Serving: tokens and samples a second, latency",
     "energy": "Servers, cooling, power caps",
 }
 

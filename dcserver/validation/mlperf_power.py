@@ -1,4 +1,8 @@
-"""Whole systems under MLPerf: watts at the meter from what the row says the system is."""
+"""Whole systems under MLPerf: watts at the meter from what the row says the system is, and what they buy.
+
+Samples a joule are the throughput of ``inference.samples`` at the power limit that the system was set to, over the
+watts. Throughput of these rows takes no part in any fit.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.energy import power_limit_of, server_power, supply_efficiency
+from dcserver.inference import samples
 from dcserver.validation.devices import by_name
+from dcserver.validation.inference_rows import benchmark_of, network_of, one_pass_format
 from dcserver.validation.score import Comparison, Constants, Row, number
 
 # Benchmarks by kind, by what their names contain.
@@ -52,6 +58,65 @@ def _processor(host: str) -> catalog.Cpu | None:
 
 
 def compare(rows: Sequence[Row]) -> Comparison:
+    """Power of the system, and samples a joule where the row states a throughput of a network that the model knows."""
+    power, work = watts(rows), samples_per_joule(rows)
+    if not len(work.rows):
+        return power
+    split = len(power.rows)
+    return Comparison(
+        [*power.rows, *work.rows], [*power.quantities, *work.quantities], [*power.groups, *work.groups],
+        np.concatenate([power.measured, work.measured]),
+        lambda constants: np.concatenate([power.predict(constants) if split else np.zeros(0), work.predict(constants)]),
+        power.uncovered, [*(power.families or []), *(work.families or [])],
+    )  # fmt: skip
+
+
+def samples_per_joule(rows: Sequence[Row]) -> Comparison:
+    """Samples of a whole system for each joule at the meter."""
+    power = watts(rows)
+    found, jobs = [], []
+    for k, i in enumerate(power.rows):
+        row = rows[i]
+        rate, whole = number(row, "throughput"), number(row, "avg_power_W")
+        device = by_name(row.get("accelerator") or "")
+        work = benchmark_of(row.get("benchmark") or "") if "infer" in (row.get("kind") or "").lower() else None
+        total = number(row, "n_accelerators")
+        if device is None or work is None or work["kind"] == "decoder" or not (rate > 0 and whole > 0 and total > 0):
+            continue
+        if "stream" in (row.get("scenario") or "").lower() or rate >= 1e9:
+            continue
+        system = f"{row.get('system') or ''} {row.get('notes') or ''}".lower()
+        limit, board = stated_limit(row), power_limit_of(device)
+        efficient = ("maxq" in system or re.search(r"\bee\b", system) is not None) and not limit < board
+        found.append((k, rate / whole, work, device, total))
+        jobs.append({"cap": limit if limit > 0 else board, "efficient": efficient,
+                     "module": device.form_factor.upper().startswith(("SXM", "OAM")),
+                     "server": "server" in (row.get("scenario") or "").lower()})  # fmt: skip
+    if not found:
+        return Comparison([], [], [], np.zeros(0), lambda constants: np.zeros(0))
+    at = np.array([f[0] for f in found])
+    meter = np.array([number(rows[power.rows[k]], "avg_power_W") for k in at])
+    share = meter / power.measured[at]  # accelerators of a row whose power is stated for each
+
+    def predict(constants: Constants | None) -> np.ndarray:
+        c = catalog.constants("server_power") if constants is None else constants
+        rates = []
+        for (_, _, work, device, total), job in zip(found, jobs, strict=True):
+            saved = (c["efficient_module"] if job["module"] else c["efficient_card"]) if job["efficient"] else 1.0
+            network = network_of(work["network"], float("nan"))
+            tokens = None if work["kind"] == "convnet" else float(work["input_tokens"])
+            done = samples(network, device, tokens=tokens, dtype=one_pass_format(device, work["dtype"]),  # type: ignore[arg-type]
+                           scenario="Server" if job["server"] else "Offline",
+                           latency_bound=float(work["latency_bound_s"]), power_limit=saved * job["cap"])  # fmt: skip
+            rates.append(total * done.rate)
+        return np.array(rates) / (power.predict(constants)[at] * share)
+
+    return Comparison([power.rows[k] for k in at], ["samples_per_joule"] * len(at),
+                      [f"{f[3].name} {f[2]['name']}" for f in found], np.array([f[1] for f in found]), predict, {},
+                      ["mlperf_power:samples_per_joule"] * len(at))  # fmt: skip
+
+
+def watts(rows: Sequence[Row]) -> Comparison:
     """Power of the system per accelerator, or of the whole where only that is stated."""
     index, quantity, measured, groups, families = [], [], [], [], []
     systems: list[dict] = []
