@@ -99,12 +99,13 @@ class _Run:
 
     def finished(self, event: Any) -> None:
         job = event.value
-        since, _, parts, mine = self.running.get(job, (0.0, 0.0, [], None))
+        since, overhead, parts, mine = self.running.get(job, (0.0, 0.0, [], None))
         if mine is not event:  # it was sent away before that
             return
         self.account()
         self.leave(job, since, parts)
         self.end[job], self.work[job] = self.env.now, 0.0
+        self.lost[job] += overhead
         self.done += 1
         if self.done % _JOBS_A_REPORT == 0 or self.done == len(self.trace):
             self.report(self.done, len(self.trace))

@@ -100,6 +100,14 @@ def in_partitions(compute_time: Any, memory_time: Any, gap: Any = 0.0, *, comput
     return Shared(device + gap, alone, device, np.zeros(device.shape))
 
 
+def _first_turn(cycle: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Part of the others' round that a user waits for the first turn after an exponential gap."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        x = np.where(gap > 0, cycle / np.where(gap > 0, gap, 1.0), np.inf)
+        part = 1 - 1 / x + 1 / np.expm1(x)
+    return np.where(x < 1e-4, 0.5 + np.minimum(x, 1.0) / 12, np.where(np.isinf(x), 1.0, part))
+
+
 def in_turns(compute_time: Any, memory_time: Any, gap: Any = 0.0, *, time_slice: Any = None, switch_time: Any = None,
              reserved: bool = False) -> Shared:  # fmt: skip
     """Users take turns: each has the whole card for a slice of time, then the next (time-sliced virtual GPUs).
@@ -116,12 +124,14 @@ def in_turns(compute_time: Any, memory_time: Any, gap: Any = 0.0, *, time_slice:
     Returns
     -------
     Shared
-        A request of D seconds needs ceil(D / slice) turns. Before each, every other user who is at the card (with probability Q = time at the card /
-        time in all) has a turn of min(slice, D of its own) and there is a switch:
-        R = D + turns x (switch + sum over the others of Q x (their turn + switch)), time = R + gap, solved by repetition.
-        An approximation (mean values, users independent): exact if all are always busy, or if all but one are idle.
-        Only one runs at a time, so that nobody's share of the bandwidth is his own, and kernels that fill a part of the card leave the rest
-        idle. Taught in chapter 11.
+        A request of D seconds needs n = ceil(D / slice) turns. Between two of them pass the turns of the others: C = sum
+        over those others of Q x (min(slice, their D) + switch), where Q is the share of its time for which each is at
+        the card. Who comes back after a gap g comes somewhere within such a round, and waits C h(C / g) for the first
+        turn, h(x) = 1 - 1 / x + 1 / (exp(x) - 1): a whole round without a gap, half of one after a long gap. So
+        R = D + n switch + (n - 1) C + C h and time = R + g, solved by repetition. An approximation (mean values, users
+        independent): exact if all are always busy, or if all but one are idle. Only one runs at a time: nobody's
+        share of the bandwidth is his own, and kernels that fill a part of the card leave the rest idle. Taught in
+        chapter 11.
 
     Raises
     ------
@@ -142,9 +152,10 @@ def in_turns(compute_time: Any, memory_time: Any, gap: Any = 0.0, *, time_slice:
     response = np.broadcast_to(device, shape)
     for _ in range(_ROUNDS):
         theirs = present * (own + switch)
-        others = theirs.sum(axis=-1, keepdims=True) - theirs
+        cycle = theirs.sum(axis=-1, keepdims=True) - theirs
         # Alone on the card there is nobody to switch to.
-        response = device + turns * (switch * np.minimum(1.0, present.sum(axis=-1, keepdims=True) - present) + others)
+        company = np.minimum(1.0, present.sum(axis=-1, keepdims=True) - present)
+        response = device + turns * switch * company + (turns - 1 + _first_turn(cycle, gap)) * cycle
         found = np.ones(shape) if reserved else response / (response + gap)
         if np.abs(found - present).max() < 1e-12:
             break
