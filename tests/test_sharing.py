@@ -96,7 +96,9 @@ class TestAgainstQueueingTheory:
         n, found = 30_000, []
         for seed in range(5):  # one draw alone is off by 8 % or so: waits come in spells
             services = np.random.default_rng(seed).exponential(1.0, n)
-            jobs = sharing.Trace(queueing.poisson_arrivals(5.6, n, seed=100 + seed), np.ones(n, int), services, np.zeros(n, int))
+            jobs = sharing.Trace(
+                queueing.poisson_arrivals(5.6, n, seed=100 + seed), np.ones(n, int), services, np.zeros(n, int)
+            )
             s = sharing.simulate(jobs, 8, FCFS)
             found.append(s.wait.mean())
             assert s.utilization == pytest.approx(0.7, rel=0.03)
@@ -148,7 +150,9 @@ class TestPoliciesByHand:
 
     def test_packing_keeps_servers_whole_for_gangs(self):
         small = [(float(i), 1, 1000.0) for i in range(4)]
-        spread, packed = (sharing.simulate(trace(*small, (10, 24, 10), (1500, 1, 1)), 32, FCFS, pack=p) for p in (False, True))
+        spread, packed = (
+            sharing.simulate(trace(*small, (10, 24, 10), (1500, 1, 1)), 32, FCFS, pack=p) for p in (False, True)
+        )
         assert packed.start[4] == 10
         assert spread.start[4] == 1002
         assert spread.stranded_share > packed.stranded_share == 0
@@ -206,9 +210,13 @@ class TestTrace:
         mix, published = sharing.job_mix("Helios"), sharing.trace_statistics("Helios")
         z = (np.arange(200_000) + 0.5) / 200_000
         grid = np.sort(np.random.default_rng(0).standard_normal(400_000))[::2][: len(z)]
-        durations = np.minimum(mix.median_of_one * mix.sizes[:, None] ** mix.growth * np.exp(mix.spread * grid), mix.longest)
+        durations = np.minimum(
+            mix.median_of_one * mix.sizes[:, None] ** mix.growth * np.exp(mix.spread * grid), mix.longest
+        )
         assert mix.shares @ durations.mean(axis=1) == pytest.approx(published["mean_duration"], rel=0.05)
-        assert (mix.shares * mix.sizes) @ durations.mean(axis=1) == pytest.approx(published["mean_gpu_seconds"], rel=0.05)
+        assert (mix.shares * mix.sizes) @ durations.mean(axis=1) == pytest.approx(
+            published["mean_gpu_seconds"], rel=0.05
+        )
         assert mix.shares @ (durations < published["median_duration"]).mean(axis=1) == pytest.approx(0.5, abs=0.005)
         assert mix.shares.sum() == pytest.approx(1)
         assert mix.shares @ mix.sizes == pytest.approx(published["mean_gpus"], rel=1e-3)
@@ -245,7 +253,12 @@ class TestTrace:
         ({"duration": np.array([1.0, 0.0])}, "duration=0"), ({"user": np.array([1])}, "one value for each job"),
     ])  # fmt: skip
     def test_impossible_jobs_are_named(self, change, words):
-        good = {"arrival": np.array([0.0, 1.0]), "gpus": np.array([1, 8]), "duration": np.ones(2), "user": np.zeros(2, int)}
+        good = {
+            "arrival": np.array([0.0, 1.0]),
+            "gpus": np.array([1, 8]),
+            "duration": np.ones(2),
+            "user": np.zeros(2, int),
+        }
         with pytest.raises(ValueError, match=words):
             sharing.Trace(**(good | change))
 
@@ -324,7 +337,9 @@ class TestAWholeCluster:
 
     def test_progress_counts_all_policies(self):
         said = []
-        sharing.compare(trace((0, 1, 1), (1, 1, 1)), 8, (FCFS, BACKFILL), progress=lambda done, total: said.append((done, total)))
+        sharing.compare(
+            trace((0, 1, 1), (1, 1, 1)), 8, (FCFS, BACKFILL), progress=lambda done, total: said.append((done, total))
+        )
         assert said == [(2, 4), (4, 4)]
 
     def test_a_thousand_jobs_take_a_fraction_of_a_second(self):

@@ -11,9 +11,9 @@ from dcserver.sharing.isolation import (
     sealed_transfer,
 )
 from dcserver.sharing.partitions import RULES, Packing, Profile, layouts, pack, partition_profiles
-from dcserver.sharing.schedule import SIZE_CLASSES, Schedule, jain_index
+from dcserver.sharing.schedule import SIZE_CLASSES, Schedule, jain_index, kept_comparison, summarise
 from dcserver.sharing.scheduler import POLICIES, compare, simulate
-from dcserver.sharing.trace import SERVER, Mix, Trace, job_mix, synthetic_trace, trace_statistics
+from dcserver.sharing.trace import SERVER, Mix, Trace, job_mix, published, synthetic_trace, trace_statistics
 from dcserver.sharing.ways import Shared, in_partitions, in_turns
 
 __all__ = [
@@ -42,13 +42,16 @@ __all__ = [
     "in_turns",
     "jain_index",
     "job_mix",
+    "kept_comparison",
     "layouts",
     "migration_bandwidth",
     "pack",
     "partition_profiles",
+    "published",
     "scale_out",
     "sealed_transfer",
     "simulate",
+    "summarise",
     "surge",
     "synthetic_trace",
     "trace_statistics",

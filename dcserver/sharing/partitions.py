@@ -186,7 +186,7 @@ def pack(requests: Any, cards: int = 1, card: str = "H100 SXM", rule: str = "bes
     Returns
     -------
     Packing
-        Which were placed and where (at first; -1: not at all), instances moved, memory slices in use after each request. Refused ones do not
+        Which were placed and where (at last, if they were moved; -1: not at all), instances moved, memory slices in use after each request. Refused ones do not
         wait. Moving is free here, while real instances must be emptied first. Taught in chapter 11.
 
     Raises
@@ -231,8 +231,7 @@ class _Streams:
         count, n = wanted.shape
         self.occupied = np.zeros((count, cards), dtype=int)
         self.placed, self.stranded = np.zeros((2, count, n), dtype=bool)
-        self.card, self.start = np.full((2, count, n), -1)
-        self.now = np.full((2, count, n), -1)  # card and start after any moves
+        self.now = self.card, self.start = np.full((2, count, n), -1)
         self.moved, self.memory_use = np.zeros(count, dtype=int), np.zeros((count, n))
         used, busy = np.zeros((2, count), dtype=int)
         here = np.zeros((count, n), dtype=bool)
@@ -267,7 +266,6 @@ class _Streams:
                     room[stream] = self._repack(stream, [*np.nonzero(here[stream])[0], i], memory)
             here[room, i] = self.placed[room, i] = True
             self.stranded[:, i] = ~room & enough
-            self.card[room, i], self.start[room, i] = self.now[:, room, i]
             used, busy = used + room * memory[profile], busy + room * compute[profile]
             self.memory_use[:, i] = used / (cards * MEMORY_SLICES)
 

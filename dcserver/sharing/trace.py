@@ -30,6 +30,23 @@ def trace_statistics(trace: str) -> Mapping[str, float]:
     return MappingProxyType({r["statistic"]: float(r["value"]) for r in rows if r["trace"] == trace})
 
 
+def published(table: str) -> list[dict[str, str]]:
+    """Rows of published facts that this part uses, as text, each with its source.
+
+    Parameters
+    ----------
+    table : str
+        "cluster_traces", "partition_profiles", "gpu_utilization" or "cold_starts".
+
+    Raises
+    ------
+    ValueError
+        For another table.
+    """
+    require_choice(("cluster_traces", "partition_profiles", "gpu_utilization", "cold_starts"), table=table)
+    return rows_of("data", table)
+
+
 @dataclass(frozen=True)
 class Trace:
     """Jobs in the order of arrival: moments [s], accelerators each wants [1], seconds it will run [s], whose it is."""
