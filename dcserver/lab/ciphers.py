@@ -1,7 +1,7 @@
 """How fast this machine encrypts, measured for real: AES, ChaCha20 and SM4 by length of message, on one core.
 
-``measure()`` measures; ``reference()`` is a measurement that came with the package. It needs the package cryptography; where
-that is missing the report says so. Taught in chapter 11.
+``measure()`` measures; ``reference()`` is a measurement that came with the package. It needs the package
+cryptography; where that is missing the report says so. Taught in chapter 11.
 """
 
 import json
@@ -47,7 +47,7 @@ class CipherReport:
         return float(rates.max()) if len(rates) else float("nan")
 
     def call_time(self, cipher: str) -> float:
-        """What a call costs however short the message [s]: the time of the shortest, less that of its bytes at the best rate."""
+        """What a call costs however short [s]: the time of the shortest message, less that of its bytes at the best rate."""
         messages, rates = self.of(cipher)
         return float(max(messages[0] / rates[0] - messages[0] / rates.max(), 0.0)) if len(rates) else float("nan")
 

@@ -1,4 +1,4 @@
-"""How long until one more copy serves, and what waits meanwhile; what it takes to move running tasks. Taught in chapter 11."""
+"""How long until one more copy serves, and what waits meanwhile; what moving tasks takes. Taught in chapter 11."""
 
 from __future__ import annotations
 
@@ -63,13 +63,15 @@ def scale_out(weight_bytes: Any, image_bytes: Any, *, weights_from: Any, registr
     registry_rate, extract_rate, host_copy_rate : float or array, optional
         Rates of pulling and unpacking the image, and of copying to the card [B/s]; constants of the family "sharing".
     provision_time, engine_start : float or array, optional
-        Until a booted server is there (0 if one stands by), and from loaded weights to the first answer [s]; constants as well.
+        Until a booted server is there (0 if one stands by), and from loaded weights to the first answer [s];
+        constants as well.
 
     Returns
     -------
     ScaleOut
-        provision + image / registry + image / unpacking + weights / source + weights / bus + start [s]: one after the other, as
-        plain tools do it. Streaming weights while the engine starts hides the smaller parts behind the largest. Taught in chapter 11.
+        provision + image / registry + image / unpacking + weights / source + weights / bus + start [s]: one after the
+        other, as plain tools do it. Streaming weights while the engine starts hides the smaller parts behind the
+        largest. Taught in chapter 11.
 
     Raises
     ------
@@ -125,9 +127,10 @@ def surge(arrival_rate: Any, replica_rate: Any, replicas: Any, delay: Any, added
     Returns
     -------
     Surge
-        backlog = max(0, arrivals - service) x delay [1] with service = replicas x rate. The longest wait is that of the request whose turn comes as
-        help does: delay x (1 - service / arrivals) [s]. drain = backlog / (service of all - arrivals) [s]. Both are infinite if
-        all together are still too few. A fluid: random fluctuations come on top (``queueing``), and no user gives up. Taught in chapter 11.
+        backlog = max(0, arrivals - service) x delay [1] with service = replicas x rate. The longest wait is that of
+        the request whose turn comes as help does: delay x (1 - service / arrivals) [s]. drain = backlog / (service of
+        all - arrivals) [s]. Both are infinite if all together are still too few. A fluid: random fluctuations come on
+        top (``queueing``), and no user gives up. Taught in chapter 11.
 
     Raises
     ------
@@ -152,7 +155,7 @@ def surge(arrival_rate: Any, replica_rate: Any, replicas: Any, delay: Any, added
 
 @dataclass(frozen=True)
 class Autoscaled:
-    """A load that replicas follow: arrays (..., steps) of replicas that serve, requests that wait, and how long who comes then waits [s]."""
+    """Replicas that follow a load: arrays (..., steps) of those that serve, of requests that wait, and of their wait [s]."""
 
     replicas: np.ndarray
     queue: np.ndarray
@@ -172,7 +175,7 @@ class Autoscaled:
 
 def autoscale(arrival_rate: Any, replica_rate: float, delay: Any, target: Any = 0.7, *, step: float = 10.0,
               spare: Any = 0, most: int = 1000, hold: float = 300.0) -> Autoscaled:  # fmt: skip
-    """Replicas that follow a load by a rule of thumb: as many as would be busy to the target, after the delay of starting them.
+    """Replicas that follow a load by a rule of thumb: as many as would be busy to the target, a delay later.
 
     Parameters
     ----------
@@ -196,9 +199,10 @@ def autoscale(arrival_rate: Any, replica_rate: float, delay: Any, target: Any = 
     Returns
     -------
     Autoscaled
-        Each step the rule wants ceil(rate / (target x replica's rate)) + spare. What it wanted at any time between ``delay + hold`` and ``delay`` ago serves
-        now. A fluid queue: queue += (arrivals - service) x step. All designs at once; the loop runs over time. It
-        starts with the replicas that the first rate wants. Taught in chapter 11.
+        Each step the rule wants ceil(rate / (target x replica's rate)) + spare. What it wanted at any time between
+        ``delay + hold`` and ``delay`` ago serves now. A fluid queue: queue += (arrivals - service) x step. All
+        designs at once; the loop runs over time. It starts with the replicas that the first rate wants. Taught in
+        chapter 11.
 
     Raises
     ------
@@ -261,8 +265,8 @@ def migration_bandwidth(tasks_per_second: Any, state_bytes: Any) -> Any:
     Returns
     -------
     float or array
-        tasks a second x bytes [B/s], out of the old servers and into the new ones. Tasks that only start anew move nothing. Memory that
-        changes while it is copied must be copied again, which is left out. Taught in chapter 11.
+        tasks a second x bytes [B/s], out of the old servers and into the new ones. Tasks that only start anew move
+        nothing. Memory that changes while it is copied must be copied again, which is left out. Taught in chapter 11.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What secrecy costs: encryption on the way, trusted execution, and leaving the data where they are. Taught in chapter 11."""
+"""What secrecy costs: encryption on the way, trusted cards, data that stay where they are. Taught in chapter 11."""
 
 from __future__ import annotations
 
@@ -55,13 +55,15 @@ def sealed_transfer(message_bytes: Any, link_bandwidth: Any, cipher_rate: Any, c
     tag_bytes : float or array, optional
         Nonce and tag that travel with a message [B]; constant of the family "sharing".
     overlapped : bool or array
-        Whether pieces are sent while the next are encrypted; if not, one waits for the other (a bounce buffer that is filled, then copied).
+        Whether pieces are sent while the next are encrypted; if not, one waits for the other (a bounce buffer that is
+        filled, then copied).
 
     Returns
     -------
     Sealed
         Overlapped: latency + call + max(bytes / link, bytes / (cores x cipher)); else their sum [s]. The other side
-        decrypts as fast, at the same time. Assumes that nothing else wants the cores or the memory. Taught in chapter 11.
+        decrypts as fast, at the same time. Assumes that nothing else wants the cores or the memory. Taught in chapter
+        11.
 
     Raises
     ------
@@ -112,7 +114,7 @@ def cores_to_keep_up(link_bandwidth: Any, cipher_rate: Any) -> Any:
 
 def confidential_tax(device_time: Any, host_bytes: Any, bare_rate: Any = None, sealed_rate: Any = None, *, calls: Any = 0,
                      call_time: Any = 0.0) -> Any:  # fmt: skip
-    """Share of the speed that a confidential accelerator costs: inside nothing changes, what crosses the bus is encrypted.
+    """Share of the speed that a confidential accelerator costs: only what crosses the bus is encrypted.
 
     Parameters
     ----------
@@ -128,8 +130,8 @@ def confidential_tax(device_time: Any, host_bytes: Any, bare_rate: Any = None, s
     Returns
     -------
     float or array
-        1 - (device + bytes / bare) / (device + bytes / sealed + calls x call time) [1]. Overlap of copies with work, which confidential
-        mode may also take away, is left out. Taught in chapter 11.
+        1 - (device + bytes / bare) / (device + bytes / sealed + calls x call time) [1]. Overlap of copies with work,
+        which confidential mode may also take away, is left out. Taught in chapter 11.
 
     Raises
     ------
@@ -192,10 +194,11 @@ def federated(model_bytes: Any, rounds: Any, clients: Any, data_bytes_per_client
     Returns
     -------
     Federated
-        bytes = rounds x clients of a round x model x (1 + 1 / compression), against clients x data. A round takes model x (1 + 1 / compression) /
-        bandwidth + local time [s]; moving the data takes data / bandwidth. The collector's own link is taken to be wide enough,
-        and the slowest site to be like the others. Rounds grow where sites differ, which no formula here knows. Source: McMahan et al. 2017,
-        arXiv:1602.05629. Taught in chapter 11.
+        bytes = rounds x clients of a round x model x (1 + 1 / compression), against clients x data. A round takes
+        model x (1 + 1 / compression) / bandwidth + local time [s]; moving the data takes data / bandwidth. The
+        collector's own link is taken to be wide enough, and the slowest site to be like the others. Rounds grow where
+        sites differ, which no formula here knows. Source: McMahan et al. 2017, arXiv:1602.05629. Taught in chapter
+        11.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Slices of a card in hardware: which fit beside each other, where, and what stays unused. Taught in chapter 11.
 
-A card that can be partitioned (MIG) has seven compute slices and eight memory slices. A profile takes some of both, and only at
-certain places along the memory. What is left between two instances may be too small, or in the wrong place, for the next.
+A card that can be partitioned (MIG) has seven compute slices and eight memory slices. A profile takes some of both,
+and only at certain places along the memory. What is left between two instances may be too small, or in the wrong
+place, for the next.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def partition_profiles(card: str = "H100 SXM") -> dict[str, Profile]:
     Returns
     -------
     dict
-        Name to ``Profile``, the smallest first. Sources stand in ``catalog/data/partition_profiles.csv``. Profiles with media
-        engines are left out: they have the sizes of those without. Taught in chapter 11.
+        Name to ``Profile``, the smallest first. Sources stand in ``catalog/data/partition_profiles.csv``. Profiles
+        with media engines are left out: they have the sizes of those without. Taught in chapter 11.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def partition_profiles(card: str = "H100 SXM") -> dict[str, Profile]:
 
 @dataclass(frozen=True)
 class _Places:
-    """For each set of occupied memory slices (a number of 8 bits) and profile: where the profile goes, and what is left."""
+    """For each set of occupied memory slices (a number of 8 bits) and profile: where it goes, and what is left."""
 
     mask: np.ndarray  # (profiles, 8): memory slices taken when it begins there; 0 where it may not begin
     openings: np.ndarray  # (256,): places, over all profiles, that a set of occupied slices leaves open
@@ -172,22 +173,26 @@ def pack(requests: Any, cards: int = 1, card: str = "H100 SXM", rule: str = "bes
     Parameters
     ----------
     requests : names, or array (..., n) of whole numbers
-        Profiles wanted, in order; numbers count in the order of ``partition_profiles``. Many streams at once are an array.
+        Profiles wanted, in order; numbers count in the order of ``partition_profiles``. Many streams at once are an
+        array.
     cards : int
         Cards, all empty at first [1].
     card : str
         Which, as in the catalog.
     rule : str
-        "first fit": the first card with room, at the lowest place. "best fit": the place that leaves the most places open for
-        other slices. "repacked": best fit; if nothing fits, all instances may be taken out and placed again, the largest first.
+        "first fit": the first card with room, at the lowest place. "best fit": the place that leaves the most places
+        open for other slices. "repacked": best fit; if nothing fits, all instances may be taken out and placed again,
+        the largest first.
     stays : array (..., n), optional
-        Later requests during which an instance stays; it has left before that many further ones have come. For ever if not given.
+        Later requests during which an instance stays; it has left before that many further ones have come. For ever
+        if not given.
 
     Returns
     -------
     Packing
-        Which were placed and where (at last, if they were moved; -1: not at all), instances moved, memory slices in use after each request. Refused ones do not
-        wait. Moving is free here, while real instances must be emptied first. Taught in chapter 11.
+        Which were placed and where (at last, if they were moved; -1: not at all), instances moved, memory slices in
+        use after each request. Refused ones do not wait. Moving is free here, while real instances must be emptied
+        first. Taught in chapter 11.
 
     Raises
     ------

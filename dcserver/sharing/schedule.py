@@ -1,4 +1,4 @@
-"""What a scheduler made of a trace: waits by size, slowdown, fairness, how busy the cluster was. Taught in chapter 11."""
+"""What a scheduler made of a trace: waits by size, slowdown, fairness, utilization. Taught in chapter 11."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def jain_index(shares: Any, axis: int = -1) -> Any:
 class Schedule:
     """When each job of a trace ran, and what the cluster did meanwhile; seconds and accelerator-seconds.
 
-    Jobs that had not started or ended when the simulation was stopped have NaN there; ``complete`` says whether all did.
-    ``promised`` is the moment by which a job at the head of the queue was promised to start (NaN: it never had to wait there).
-    Busy, idle and stranded accelerator-seconds count until ``observed``, the last arrival (or the stop): the emptying after it says
-    nothing about a cluster that goes on.
+    Jobs that had not started or ended when the simulation was stopped have NaN there; ``complete`` says whether all
+    did. ``promised`` is the moment by which a job at the head of the queue was promised to start (NaN: it never had
+    to wait there). Busy, idle and stranded accelerator-seconds count until ``observed``, the last arrival (or the
+    stop): the emptying after it says nothing about a cluster that goes on.
     """
 
     trace: Trace
@@ -109,7 +109,7 @@ class Schedule:
 
     @property
     def stranded_share(self) -> float:
-        """Share of the accelerators that were free, and as many as the first waiting job wants, but not where it needs them."""
+        """Share of the accelerators that were free and enough for the first waiting job, but not where it needs them."""
         return float(self.stranded / (self.gpus * self.observed)) if self.observed else 0.0
 
     @property
@@ -156,8 +156,8 @@ def summarise(schedules: Mapping[str, Schedule]) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Name to jobs done, utilization, stranded share, fairness, accelerator-seconds lost over those of the work [1], mean wait [s], and the
-        figures by size. Schedules in which no job has started are left out.
+        Name to jobs done, utilization, stranded share, fairness, accelerator-seconds lost over those of the work [1],
+        mean wait [s], and the figures by size. Schedules in which no job has started are left out.
     """
     found = {}
     for name, s in schedules.items():
@@ -171,6 +171,6 @@ def summarise(schedules: Mapping[str, Schedule]) -> dict[str, dict[str, Any]]:
 
 
 def kept_comparison() -> dict[str, Any]:
-    """A comparison of ours that comes with the package: 100,000 jobs under each policy; ``about`` says of what, when and where."""
+    """A comparison of ours that comes with the package: 100,000 jobs under each policy; ``about`` says what and when."""
     file = resources.files("dcserver.catalog") / "data" / "schedule_reference.json"
     return dict(json.loads(file.read_text(encoding="utf-8")))

@@ -24,7 +24,7 @@ _JOBS_A_REPORT = 400  # a tenth of a second or so
 
 
 class _Waiting:
-    """Waiting jobs in the order of arrival or, with fair share, those of the user who holds the fewest accelerators first."""
+    """Waiting jobs in the order of arrival or, with fair share, those of the user who holds the least first."""
 
     def __init__(self, trace: Trace, fair: bool) -> None:
         self.user = trace.user.tolist() if fair else [0] * len(trace)
@@ -75,7 +75,7 @@ class _Run:
         self.horizon, self.done, self.latest = trace.arrival[-1] if n else 0.0, 0, 0.0
 
     def account(self) -> None:
-        """Accelerator-seconds since the last event: busy, idle while a job waits, idle though the job that waits would fit."""
+        """Accelerator-seconds since the last event: busy, idle while a job waits, idle though there are enough for it."""
         now = min(self.env.now, self.horizon)
         if now > self.last:
             free, passed = self.servers.total_free, now - self.last
@@ -208,7 +208,8 @@ def simulate(trace: Trace, gpus: int, policy: str = "backfill", *, pack: bool = 
     Parameters
     ----------
     trace : Trace
-        The jobs. One of up to eight accelerators runs within a server; a larger one on whole servers, all at once (a gang).
+        The jobs. One of up to eight accelerators runs within a server; a larger one on whole servers, all at once (a
+        gang).
     gpus : int
         Accelerators of the cluster [1], a multiple of eight.
     policy : str
@@ -236,7 +237,8 @@ def simulate(trace: Trace, gpus: int, policy: str = "backfill", *, pack: bool = 
     Raises
     ------
     ValueError
-        For an unknown policy, accelerators that are no multiple of eight, an estimate below 1, or a job larger than the cluster.
+        For an unknown policy, accelerators that are no multiple of eight, an estimate below 1, or a job larger than
+        the cluster.
     """
     require_choice(POLICIES, policy=policy)
     require_whole(gpus=gpus)
@@ -275,7 +277,8 @@ def compare(trace: Trace, gpus: int, policies: Sequence[str] = POLICIES, *, prog
     Returns
     -------
     dict
-        Policy to ``Schedule``; the last is incomplete, and further ones are missing, if it was stopped. Taught in chapter 11.
+        Policy to ``Schedule``; the last is incomplete, and further ones are missing, if it was stopped. Taught in
+        chapter 11.
 
     Raises
     ------

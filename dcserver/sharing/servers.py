@@ -87,7 +87,7 @@ class Servers:
         return best[0], {best[1]}
 
     def cheapest_to_clear(self, gpus: int, may_go: Collection[int]) -> set[int] | None:
-        """Jobs to send away so that a job of whole servers fits: as few of their accelerators as can be; None if it cannot."""
+        """Jobs to send away so that a job of whole servers fits, with as few accelerators as can be; None if it cannot."""
         empty = len(self._with_free[SERVER])
         costs = sorted(
             (SERVER - self.free[s], s)

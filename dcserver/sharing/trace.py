@@ -1,4 +1,4 @@
-"""Who asks for what, and when: a synthetic trace of jobs with the statistics of a published one. Taught in chapter 11."""
+"""Who asks for what, and when: synthetic jobs with the statistics of published ones. Taught in chapter 11."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Mix:
-    """What a job is like: sizes and their shares, log-normal durations whose median grows with the size, cut at a limit."""
+    """What a job is like: sizes and their shares, log-normal durations whose median grows with the size, up to a limit."""
 
     sizes: np.ndarray
     shares: np.ndarray

@@ -1,4 +1,4 @@
-"""A slice in space against a slice in time: how fast each user goes when several share one card. Taught in chapter 11."""
+"""A slice in space against a slice in time: how fast each of several users goes. Taught in chapter 11."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROUNDS = 200  # of the fixed point; each halves what is left of the error or be
 
 @dataclass(frozen=True)
 class Shared:
-    """Users who send one request after the other to a card that they share; arrays end in an axis for the users, seconds."""
+    """Users who send one request after the other to a card that they share; arrays (..., users) of seconds."""
 
     time: Any
     alone: Any
@@ -77,13 +77,14 @@ def in_partitions(compute_time: Any, memory_time: Any, gap: Any = 0.0, *, comput
     compute_share, memory_share : float or array (..., users)
         Share of multiprocessors and of memory slices [1]; see ``partition_profiles``.
     compute_fill, memory_fill : float or array (..., users)
-        Share of the whole card's multiprocessors and bandwidth that the request can keep busy [1]: small kernels fill few.
+        Share of the whole card's multiprocessors and bandwidth that the request can keep busy [1]: small kernels fill
+        few.
 
     Returns
     -------
     Shared
-        time = max(compute max(1, fill / share), memory max(1, fill / share)) + gap, whatever the neighbours do. Left out: the bus to the
-        host and the power limit, which all slices still share. Taught in chapter 11.
+        time = max(compute max(1, fill / share), memory max(1, fill / share)) + gap, whatever the neighbours do. Left
+        out: the bus to the host and the power limit, which all slices still share. Taught in chapter 11.
 
     Raises
     ------
@@ -124,14 +125,14 @@ def in_turns(compute_time: Any, memory_time: Any, gap: Any = 0.0, *, time_slice:
     Returns
     -------
     Shared
-        A request of D seconds needs n = ceil(D / slice) turns. Between two of them pass the turns of the others: C = sum
-        over those others of Q x (min(slice, their D) + switch), where Q is the share of its time for which each is at
-        the card. Who comes back after a gap g comes somewhere within such a round, and waits C h(C / g) for the first
-        turn, h(x) = 1 - 1 / x + 1 / (exp(x) - 1): a whole round without a gap, half of one after a long gap. So
-        R = D + n switch + (n - 1) C + C h and time = R + g, solved by repetition. An approximation (mean values, users
-        independent): exact if all are always busy, or if all but one are idle. Only one runs at a time: nobody's
-        share of the bandwidth is his own, and kernels that fill a part of the card leave the rest idle. Taught in
-        chapter 11.
+        A request of D seconds needs n = ceil(D / slice) turns. Between two of them pass the turns of the others: C =
+        sum over those others of Q x (min(slice, their D) + switch), where Q is the share of its time for which each
+        is at the card. Who comes back after a gap g comes somewhere within such a round, and waits C h(C / g) for the
+        first turn, h(x) = 1 - 1 / x + 1 / (exp(x) - 1): a whole round without a gap, half of one after a long gap. So
+        R = D + n switch + (n - 1) C + C h and time = R + g, solved by repetition. An approximation (mean values,
+        users independent): exact if all are always busy, or if all but one are idle. Only one runs at a time:
+        nobody's share of the bandwidth is his own, and kernels that fill a part of the card leave the rest idle.
+        Taught in chapter 11.
 
     Raises
     ------
