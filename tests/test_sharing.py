@@ -357,6 +357,30 @@ class TestAWholeCluster:
         assert "no job" in str(s)
 
 
+class TestKeptRuns:
+    KEPT = sharing.kept_comparison()
+
+    def test_the_published_wait_of_venus_lies_among_backfills_draws_and_far_below_the_simple_rule(self):
+        waits, published = self.KEPT["venus"]["mean_waits"], sharing.trace_statistics("Helios: Venus")["mean_wait"]
+        assert min(waits[BACKFILL]) < published < max(waits[BACKFILL])
+        assert published / 3 < np.median(waits[BACKFILL]) < published * 3
+        assert min(waits[FCFS]) > 50 * published
+
+    def test_they_are_what_the_package_gives_today(self):
+        about = self.KEPT["about"]
+        jobs = sharing.synthetic_trace(about["jobs"], about["gpus"], about["load"], seed=about["seed"])
+        found = sharing.summarise({BACKFILL: sharing.simulate(jobs, about["gpus"], BACKFILL)})[BACKFILL]
+        kept = self.KEPT["policies"][BACKFILL]
+        assert found["mean wait"] == pytest.approx(kept["mean wait"], rel=0.01)
+        assert found["sizes"]["1 GPU"]["mean wait"] == pytest.approx(kept["sizes"]["1 GPU"]["mean wait"], rel=0.01)
+
+    def test_the_kept_draw_is_the_middle_one(self):
+        draws = self.KEPT["about"]["draws"]
+        middle = draws["1 GPU, backfill"][draws["seeds"].index(self.KEPT["about"]["seed"])]
+        assert middle == np.median(draws["1 GPU, backfill"])
+        assert middle == pytest.approx(self.KEPT["policies"][BACKFILL]["sizes"]["1 GPU"]["mean wait"], rel=0.01)
+
+
 class TestJain:
     def test_by_hand(self):
         assert sharing.jain_index([1, 2, 3]) == pytest.approx(36 / (3 * 14))
