@@ -22,6 +22,7 @@ __all__ = [
     "progress",
     "queueing",
     "storage",
+    "sharing",
     "training",
     "units",
     "validation",

@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, inference, interconnect, memory, precision, storage
+    from dcserver import catalog, compute, energy, inference, interconnect, memory, precision, sharing, storage
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -116,6 +116,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)
+    yield "sharing.sealed_transfer", lambda x: sharing.sealed_transfer(1e6 + x, 50e9, 3.5e9, 1 + x % 64)
+    yield "sharing.scale_out", lambda x: sharing.scale_out(1e9 + 1e6 * x, 5e9, weights_from=8.6e9)
 
 
 def evaluations() -> None:

@@ -15,7 +15,7 @@ _HOME = {
     "Run": "runs",
     **dict.fromkeys(["choice", "log_slider", "slider", "toggle"], "controls"),
 }  # fmt: skip
-_MODULES = ("bench", "controls", "figures", "lesson", "panels", "style")
+_MODULES = ("bench", "ciphers", "controls", "figures", "lesson", "panels", "style")
 __all__ = [*_HOME, *_MODULES]
 
 
