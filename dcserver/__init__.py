@@ -19,6 +19,7 @@ __all__ = [
     "planning",
     "progress",
     "queueing",
+    "reliability",
     "training",
     "units",
     "validation",
