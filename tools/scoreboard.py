@@ -24,7 +24,7 @@ TITLES = {
     "dvfs_zeus": "Power caps: time and energy",
     "mlperf_power": "Power of whole systems (MLPerf)",
     "energy": "Servers, cooling, power caps",
-    "reliability": "Interruptions and useful time (one job)",
+    "reliability": "Interruptions of one job, in part its own counts",
 }
 
 

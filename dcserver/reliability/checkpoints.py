@@ -101,7 +101,7 @@ def best_interval(write: Any, time_to_failure: Any) -> Any:
     """
     young = np.asarray(young_interval(write, time_to_failure))
     mean = np.asarray(time_to_failure, dtype=float)
-    c = np.asarray(write, dtype=float) / mean
+    c = np.minimum(np.asarray(write, dtype=float) / mean, 30.0)  # beyond, x is 1 to the last digit
     # g(x) = x + ln(1 - x) + c falls from c at 0; in terms of y = 1 - x it is steep where checkpoints are dear.
     x = np.minimum(young / mean, 1 - np.exp(-1 - c) / 2)
     for _ in range(40):  # Newton's steps, for all designs at once

@@ -234,7 +234,8 @@ def fit(rows: Sequence[Row], without: int | None = None) -> dict[str, float]:
 def left_out(rows: Sequence[Row]) -> dict[int, float]:
     """measured / predicted of what the rates did not see: causes left out one at a time, and rows that are no counts.
 
-    A cause that is alone in its class cannot be left out: nothing else speaks of its rate. It is not in the answer.
+    Not in the answer: a cause that is alone in its class, for nothing else speaks of its rate; and totals that are sums of
+    the same counts, for they agree whatever the model.
     """
     base = dict(catalog.constants("reliability")) | fit(rows)
     comparison = compare(rows)
@@ -242,7 +243,9 @@ def left_out(rows: Sequence[Row]) -> dict[int, float]:
     answer = {}
     for k, i in enumerate(comparison.rows):
         refit = fit(rows, without=i)
-        if i in used and used[i] not in refit:
+        alone = i in used and used[i] not in refit
+        share = (rows[i].get("unit") or "") in {"1", "%"}
+        if alone or (comparison.families and comparison.families[k].endswith("total") and not share):
             continue
         answer[k] = float(comparison.measured[k] / comparison.predict(base | refit)[k])
     return answer
