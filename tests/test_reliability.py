@@ -66,7 +66,7 @@ class TestRedundancy:
     def test_a_simulated_group_agrees_with_the_birth_and_death_formula(self):
         rng, life, repair, n, k = np.random.default_rng(1), 10.0, 2.0, 4, 3
         up, clock, down_time = np.ones(n, dtype=bool), 0.0, 0.0
-        for _ in range(60_000):
+        for _ in range(30_000):
             rates = np.where(up, 1 / life, 1 / repair)
             step = rng.exponential(1 / rates.sum())
             down_time += step * (up.sum() < k)
@@ -161,7 +161,7 @@ class TestFailures:
         assert projected * 16 / hour == pytest.approx(28.8)
         assert measured / hour == pytest.approx(7.9)
         # 6.50 failures per 1,000 node-days, the rate that the projections stand on
-        assert 1 / (2048 * 6.5e-3) == pytest.approx(projected / day, rel=0.01)
+        assert projected / day == pytest.approx(1 / (2048 * 6.5e-3), rel=0.01)
 
     @pytest.mark.parametrize(("count", "low", "high"), [
         (1, 0.025, 5.572), (2, 0.242, 7.225), (10, 4.795, 18.390), (148, 125.1, 173.9), (419, 379.8, 461.1),
@@ -221,7 +221,8 @@ class TestCheckpoints:
     def test_it_solves_its_equation(self, write):
         x = reliability.best_interval(write, 1.0)
         assert 0 < x < 1 + 1e-12
-        assert x + np.log1p(-x) + write == pytest.approx(0, abs=1e-6 * write) or x > 1 - 1e-12
+        if write < 20:  # above, 1 - x drowns in the last digits
+            assert x + np.log1p(-x) == pytest.approx(-write, rel=1e-6)
 
     def test_where_checkpoints_are_cheap_all_three_agree_and_where_dear_young_is_too_long(self):
         cheap = [
@@ -300,7 +301,8 @@ class TestSimulation:
         )
         assert r.elapsed.shape == (2, 2, 5)
         assert r.useful + r.writing + r.lost + r.restarting == pytest.approx(r.elapsed)
-        assert (r.useful == pytest.approx(1e5)) and r.complete.all()
+        assert r.useful == pytest.approx(1e5)
+        assert r.complete.all()
 
     def test_without_failures_it_takes_work_and_writes(self):
         r = reliability.simulate_training(1050.0, 100.0, 3.0, 60.0, 1e12, runs=2)
@@ -386,6 +388,13 @@ class TestAvailability:
         assert reliability.recovery_time(5, 3, 5, 2) == 22
         assert reliability.recovery_time(5, 3, 5, 60) > 30
 
+    def test_false_takeovers_are_counted_as_drawing_them_does(self):
+        lost = np.random.default_rng(0).random(1_000_000) < 0.1
+        # Starts of runs of three: lost now and twice after, and not before.
+        runs = (~lost[:-3] & lost[1:-2] & lost[2:-1] & lost[3:]).sum()
+        assert reliability.false_takeovers(1.0, 3, 0.1, 1_000_000.0) == pytest.approx(runs, rel=0.1)
+        assert reliability.false_takeovers(5, 4, 0.01) < 0.1 < reliability.false_takeovers(5, 3, 0.01)
+
     def test_a_copy_that_loses_nothing_costs_a_round_trip(self):
         # 100 km of map, 150 km of fibre, there and back at 204,000 km/s: 1.47 ms
         assert reliability.round_trip(100e3) == pytest.approx(1.47e-3, rel=0.01)
@@ -462,15 +471,10 @@ class TestMonitoring:
 
         assert warning("fleet") > warning("z-score")
 
-    def test_comparing_keeps_the_fleets_done(self):
-        def stop(done, total):
-            if done == 2:
-                raise KeyboardInterrupt
-
-        roc = reliability.compare_detectors(fleets=5, points=10, progress=stop)
-        assert roc.fleets == 2
-        assert set(roc.curves) == set(reliability.DETECTORS)
-        assert all(np.isfinite(v).all() for curve in roc.curves.values() for v in curve)
+    def test_silent_failures_are_not_caught(self):
+        silent = reliability.telemetry(seed=3, silent=1.0)
+        d = reliability.detection(reliability.detector_score("fleet", silent.temperature, 4), silent, 5.0)
+        assert d.caught[0] == 0
 
     def test_the_slowest_of_many_is_what_drawing_them_gives(self):
         drawn = 1 + 0.01 * np.random.default_rng(0).normal(size=(400, 4096)).max(axis=1)

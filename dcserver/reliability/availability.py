@@ -14,7 +14,7 @@ from dcserver.checks import require_between, require_non_negative, require_posit
 from dcserver.reliability.arrays import plain
 from dcserver.reliability.failures import Constants, constants_or_default
 from dcserver.reliability.redundancy import downtime_a_year, too_few
-from dcserver.units import format_time
+from dcserver.units import format_time, year
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,42 @@ def recovery_time(heartbeat: Any, missed: Any, promotion: Any, redirect: Any) ->
     require_non_negative(promotion=promotion, redirect=redirect)
     found = np.asarray(heartbeat, dtype=float) * np.asarray(missed, dtype=float)
     return plain(found + np.asarray(promotion, dtype=float) + np.asarray(redirect, dtype=float))
+
+
+def false_takeovers(heartbeat: Any, missed: Any, loss: Any, seconds: Any = year) -> Any:
+    """How often a healthy master is called dead, because signs of life were lost by chance.
+
+    Parameters
+    ----------
+    heartbeat : float or array
+        Time between two signs of life [s].
+    missed : int or array
+        Signs in a row that must stay out [1].
+    loss : float or array
+        Probability that a sign is lost or late [1].
+    seconds : float or array
+        In how long [s]; a year if not given.
+
+    Returns
+    -------
+    float or array
+        About seconds / heartbeat x (1 - loss) x loss^missed [1]: the starts of runs that long. Fails where losses come in
+        bursts, as they do: a congested link loses several in a row. Taught in chapter 12.
+
+    Raises
+    ------
+    ValueError
+        For a heartbeat that is not positive, or a loss outside 0 to 1.
+
+    >>> round(false_takeovers(5, 3, 0.01), 1)  # a year
+    6.2
+    """
+    require_positive(heartbeat=heartbeat)
+    require_whole(missed=missed)
+    require_between(0, 1, loss=loss)
+    lost = np.asarray(loss, dtype=float)
+    beats = np.asarray(seconds, dtype=float) / np.asarray(heartbeat, dtype=float)
+    return plain(beats * (1 - lost) * lost ** np.asarray(missed, dtype=float))
 
 
 def round_trip(distance: Any, constants: Constants | None = None) -> Any:

@@ -179,7 +179,7 @@ def redundancy(needed: Any, installed: Any, time_to_failure: Any, repair_time: A
     independent = below
     unavailability = independent + common - independent * common
     rate = edge * k * (1 - beta) / life * (1 - common) + beta / life * (1 - independent) * (1 - common)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         between = 1 / rate
     return Redundancy(*(plain(a) for a in (unavailability, independent, common, between)))
 

@@ -46,7 +46,10 @@ TABLES: dict[str, tuple[str, frozenset[str]]] = {
     "dvfs_zeus": ("power_caps", frozenset({"power_limit_W", "time_per_epoch_s", "energy_per_epoch_J"})),
     "mlperf_power": ("mlperf_power", frozenset({"benchmark", "scenario", "power_per_accelerator_W"})),
     "energy": ("energy", frozenset({"category", "item", "metric", "value", "independent_measurement"})),
-    "reliability": ("reliability", frozenset({"category", "study", "metric", "value", "n_accelerators", "period_days"})),
+    "reliability": (
+        "reliability",
+        frozenset({"category", "study", "metric", "value", "n_accelerators", "period_days"}),
+    ),
 }
 
 
