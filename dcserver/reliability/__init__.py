@@ -20,9 +20,11 @@ from dcserver.reliability.checkpoints import (
 )
 from dcserver.reliability.failures import (
     CLASSES,
+    OtherJob,
     cause_rate,
     failure_rates,
     interruptions,
+    other_jobs,
     planned_interruptions,
     poisson_interval,
     time_to_failure,
@@ -59,6 +61,7 @@ __all__ = [
     "CLASSES",
     "DETECTORS",
     "KINDS",
+    "OtherJob",
     "SIGNALS",
     "Detection",
     "Goodput",
@@ -80,6 +83,7 @@ __all__ = [
     "goodput",
     "interruptions",
     "lost_to_hang",
+    "other_jobs",
     "parallel",
     "planned_interruptions",
     "poisson_interval",

@@ -6,11 +6,13 @@ Taught in chapter 12.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dcserver import catalog
+from dcserver.catalog.tables import rows_of
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
 from dcserver.reliability.arrays import normal_quantile, plain
 from dcserver.units import day, hour
@@ -108,6 +110,35 @@ def planned_interruptions(seconds: Any, constants: Constants | None = None) -> A
     """Planned interruptions of a job in a time [1]: a rate for each job, whatever its size. Taught in chapter 12."""
     require_non_negative(seconds=seconds)
     return plain(constants_or_default(constants)["planned"] * np.asarray(seconds, dtype=float) / day)
+
+
+@dataclass(frozen=True)
+class OtherJob:
+    """What another job or cluster counted, beside the model of this one [s]."""
+
+    study: str
+    accelerators: float
+    measured: float
+    model: float
+
+
+def other_jobs() -> list[OtherJob]:
+    """Jobs and clusters on which no constant was fitted: mean time between interruptions, measured and by the model.
+
+    Only what was measured, no projections; for a study that counted failures of accelerators alone, the model's rate of
+    these. Sources: ``catalog/data/interruptions.csv``. Taught in chapter 12.
+    """
+    found = []
+    for row in rows_of("data", "interruptions"):
+        if row["kind"] != "measured":
+            continue
+        n = float(row["accelerators"])
+        seconds = float(row["mean_time_s"] or 0) or float(row["period_days"]) * day / float(row["events"])
+        rates = failure_rates(n)
+        alone = "accelerators alone" in row["notes"]
+        model = 1 / (rates["GPU"] + rates["GPU memory"] if alone else sum(rates.values()))
+        found.append(OtherJob(row["study"], n, seconds, model))
+    return found
 
 
 def poisson_interval(count: Any, confidence: Any = 0.95) -> tuple[Any, Any]:

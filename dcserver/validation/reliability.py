@@ -249,21 +249,3 @@ def left_out(rows: Sequence[Row]) -> dict[int, float]:
             continue
         answer[k] = float(comparison.measured[k] / comparison.predict(base | refit)[k])
     return answer
-
-
-def elsewhere() -> list[tuple[str, float, float, float]]:
-    """Other jobs and clusters, of which no constant knows: (study, accelerators, time between failures, the model's) [s].
-
-    Only what was measured; for a study that counted failures of accelerators alone, the model's rate of these.
-    """
-    answer = []
-    for row in rows_of("data", "interruptions"):
-        if row["kind"] != "measured":
-            continue
-        n = float(row["accelerators"])
-        seconds = float(row["mean_time_s"] or 0) or float(row["period_days"]) * day / float(row["events"])
-        rates = failure_rates(n)
-        alone = "accelerators alone" in row["notes"]
-        model = 1 / (rates["GPU"] + rates["GPU memory"] if alone else sum(rates.values()))
-        answer.append((row["study"], n, seconds, model))
-    return answer
