@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, interconnect, memory
+    from dcserver import catalog, compute, energy, interconnect, memory, reliability
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -107,6 +107,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)
+    yield "reliability.goodput", lambda x: reliability.goodput(reliability.best_interval(10, 100 + x), 10, 600, 100 + x)
+    yield "reliability.redundancy", lambda x: reliability.redundancy(4, 6, 9e8, 1e3 + x, 0.05)
 
 
 def evaluations() -> None:
