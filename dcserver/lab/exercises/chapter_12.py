@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import reliability
+from dcserver.checks import require_choice
 from dcserver.lab.exercises import Design, Function, above, below
 from dcserver.units import day, hour
 
@@ -55,8 +56,8 @@ def _failover(design: Any) -> dict[str, float]:
 def _detector(choice: Any) -> dict[str, float]:
     """What a detector does on three fleets that it was not tuned on."""
     signal, name, average, threshold = _parts(choice, "signal", "detector", "average", "threshold")
-    if signal not in reliability.SIGNALS:
-        raise ValueError(f"signal={signal!r} is not one of {', '.join(reliability.SIGNALS)}")
+    require_choice(reliability.SIGNALS, signal=signal)
+    require_choice(reliability.DETECTORS, detector=name)
     lead, alarms = [], []
     for seed in FLEETS:
         watched = reliability.telemetry(seed=seed)
