@@ -23,6 +23,7 @@ __all__ = [
     "queueing",
     "storage",
     "sharing",
+    "reliability",
     "training",
     "units",
     "validation",

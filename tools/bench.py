@@ -92,7 +92,18 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, inference, interconnect, memory, precision, sharing, storage
+    from dcserver import (
+        catalog,
+        compute,
+        energy,
+        inference,
+        interconnect,
+        memory,
+        precision,
+        reliability,
+        sharing,
+        storage,
+    )
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -118,6 +129,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "energy.facility", lambda x: energy.facility("air", x % 40)
     yield "sharing.sealed_transfer", lambda x: sharing.sealed_transfer(1e6 + x, 50e9, 3.5e9, 1 + x % 64)
     yield "sharing.scale_out", lambda x: sharing.scale_out(1e9 + 1e6 * x, 5e9, weights_from=8.6e9)
+    yield "reliability.goodput", lambda x: reliability.goodput(reliability.best_interval(10, 100 + x), 10, 600, 100 + x)
+    yield "reliability.redundancy", lambda x: reliability.redundancy(4, 6, 9e8, 1e3 + x, 0.05)
 
 
 def evaluations() -> None:

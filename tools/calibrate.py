@@ -13,7 +13,8 @@ import numpy as np
 
 from dcserver import catalog, validation
 from dcserver.catalog.tables import rows_of
-from dcserver.validation import convnets, fitting, mlperf_power, training, training_memory
+from dcserver.reliability import other_jobs
+from dcserver.validation import convnets, fitting, mlperf_power, reliability, training, training_memory
 
 HERE = Path(catalog.__file__).parent
 # Which tables fit which constants, jointly, in this order: what a later family builds on is fitted before it.
@@ -161,13 +162,39 @@ def residuals(table: str) -> None:
     error_bars(table, comparison, comparison.measured / comparison.predict(None), "no row took part in a fit")
 
 
+def rates() -> None:
+    """Failure rates of one job: counts over exposure, in one step; what they did not see makes the error bars."""
+    table = catalog.measurements("reliability")
+    rows, found = rows_of("constants", "reliability"), reliability.fit(table)
+    print("reliability (on reliability)")
+    for row in rows:
+        if row["fitted"] == "1":
+            value, low, high = found[row["name"]], float(row["low"]), float(row["high"])
+            edge = "" if low < value < high else "  AT ITS BOUND"
+            print(f"  {row['name']} = {value:.4g} {row['unit']} (was {float(row['value']):.4g}, "
+                  f"allowed {low:g} to {high:g}){edge}")  # fmt: skip
+            row["value"] = f"{value:.6g}"
+    write(HERE / "constants" / "reliability.csv", rows)
+    catalog.constants.cache_clear()
+    comparison, ratios = validation.compare("reliability", table), reliability.left_out(table)
+    others = [job.measured / job.model for job in other_jobs()]
+    names = [comparison.families[k] for k in ratios] + ["reliability:another job"] * len(others)
+    error_bars("reliability", replace(comparison, families=names), np.array([*ratios.values(), *others]),
+               "cause left out of its class, or no part in the fit", symmetric=True)  # fmt: skip
+
+
+RATES = "reliability"
+
 if __name__ == "__main__":
-    names = sys.argv[1:] or [*FAMILIES, *UNFITTED]
+    names = sys.argv[1:] or [*FAMILIES, *UNFITTED, RATES]
     for name in names:
+        if name == RATES:
+            rates()
+            continue
         if name in UNFITTED:
             residuals(name)
             continue
         if name not in FAMILIES:
-            sys.exit(f"family {name!r} is not one of {', '.join([*FAMILIES, *UNFITTED])}")
+            sys.exit(f"family {name!r} is not one of {', '.join([*FAMILIES, *UNFITTED, RATES])}")
         calibrate(name)
         catalog.constants.cache_clear()

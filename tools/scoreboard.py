@@ -25,6 +25,7 @@ TITLES = {
     "mlperf_power": "Power and samples a joule of whole systems (MLPerf)",
     "inference": "Serving: tokens and samples a second, latency",
     "energy": "Servers, cooling, power caps",
+    "reliability": "Interruptions of one job, in part its own counts",
 }
 
 

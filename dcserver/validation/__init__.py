@@ -47,6 +47,10 @@ TABLES: dict[str, tuple[str, frozenset[str]]] = {
     "mlperf_power": ("mlperf_power", frozenset({"benchmark", "scenario", "power_per_accelerator_W"})),
     "inference": ("inference", frozenset({"throughput_tokens_per_s", "ttft_s", "accelerator"})),
     "energy": ("energy", frozenset({"category", "item", "metric", "value", "independent_measurement"})),
+    "reliability": (
+        "reliability",
+        frozenset({"category", "study", "metric", "value", "n_accelerators", "period_days"}),
+    ),
 }
 
 
