@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, interconnect, memory
+    from dcserver import catalog, compute, cost, energy, interconnect, memory
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -107,6 +107,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)
+    yield "cost.own", lambda x: cost.own(dgx, 16, utilization=(1 + x % 100) / 100)
+    yield "cost.spot", lambda x: cost.spot(2.5, (1 + x % 100) * 1e-6)
 
 
 def evaluations() -> None:
