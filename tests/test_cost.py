@@ -73,7 +73,8 @@ class TestMoneyInTime:
         dates = [float(p.date[:4]) + (float(p.date[5:]) - 0.5) / 12 for p in history]
         trend = cost.price_trend(dates, [p.price for p in history])
         assert 0.25 < trend.decline < 0.45
-        assert trend.low < 0.25 and trend.high > 0.45  # five prices fix no slope
+        assert trend.low < 0.25
+        assert trend.high > 0.45
         after = cost.price_trend(dates[1:], [p.price for p in history][1:])
         assert after.low < 0 < after.high  # without the peak of 2023 not even its sign is sure
 
@@ -156,7 +157,8 @@ class TestOwning:
 
     def test_a_building_of_ones_own_is_cheaper_space_and_more_interest(self):
         rented, built = cost.own(DGX, 16), cost.own(DGX, 16, own_building=True)
-        assert built.space < rented.space and built.interest > rented.interest
+        assert built.space < rented.space
+        assert built.interest > rented.interest
 
     def test_the_fleets_size_changes_nothing_for_an_hour(self):
         assert cost.own(DGX, 1).per_hour == pytest.approx(cost.own(DGX, 500).per_hour)
@@ -175,7 +177,9 @@ class TestOwning:
 
     def test_it_prints_a_table_that_ends_in_the_hour_of_work(self):
         text = str(cost.own(DGX, 16))
-        assert "network and storage" in text and "128 accelerators" in text and "$nan" not in text.replace(" ", "")
+        assert "network and storage" in text
+        assert "128 accelerators" in text
+        assert "$nan" not in text.replace(" ", "")
 
     @pytest.mark.parametrize(("arguments", "message"), [
         ({"utilization": 0}, "utilization=0 must lie between 0.01 and 1"), ({"utilization": 70}, "utilization=70"),
@@ -221,7 +225,8 @@ class TestRenting:
 
     def test_the_catalog_has_rents_for_the_h100_by_commitment(self):
         asked = list(cost.quotes("H100 SXM").values())
-        assert asked == sorted(asked) and len(asked) >= 6
+        assert asked == sorted(asked)
+        assert len(asked) >= 6
         assert min(cost.quotes("H100 SXM", "spot").values()) < min(asked)
         assert cost.quotes(catalog.accelerator("TPU v4")) == {}
         with pytest.raises(ValueError, match="commitment='spott'.*did you mean 'spot'"):
@@ -268,15 +273,18 @@ class TestRenting:
     def test_waiting_costs_time_and_no_money(self):
         rate = cost.reclaim_rate(0.15, 16)
         still, waits = (cost.spot(2.5, rate, wait=w) for w in (0, hour))
-        assert waits.price == still.price and waits.elapsed_ratio > still.elapsed_ratio
+        assert waits.price == still.price
+        assert waits.elapsed_ratio > still.elapsed_ratio
 
     def test_spot_broadcasts_and_prints(self):
         many = cost.spot(np.array([1.0, 2.0])[:, None], np.array([0.0, 1e-5, 1e-4]))
-        assert many.price.shape == (2, 3) and np.all(np.isfinite(many.price))
+        assert many.price.shape == (2, 3)
+        assert np.all(np.isfinite(many.price))
         for i, price in enumerate((1.0, 2.0)):
             for j, rate in enumerate((0.0, 1e-5, 1e-4)):
                 assert many.price[i, j] == pytest.approx(cost.spot(price, rate).price)
-        assert "spot jobs" in str(many) and "in effect" in str(cost.spot(2.0, 1e-5))
+        assert "spot jobs" in str(many)
+        assert "in effect" in str(cost.spot(2.0, 1e-5))
         assert sum(cost.spot(2.0, 1e-5).breakdown.values()) == pytest.approx(cost.spot(2.0, 1e-5).price)
 
     def test_hopeless_intervals_are_refused(self):
@@ -318,7 +326,8 @@ class TestBreakEven:
 
     def test_falling_rents_postpone_the_month_until_it_never_comes(self):
         months = cost.break_even_months(39_000, 0.4, 4.0, 0.7, price_decline=np.array([0.0, 0.2, 0.4]))
-        assert months[0] < months[1] and months[2] == np.inf
+        assert months[0] < months[1]
+        assert months[2] == np.inf
 
     def test_months_broadcast_like_the_loop(self):
         rent, use = np.array([2.0, 4.0, 8.0])[:, None], np.array([0.4, 0.9])
@@ -333,7 +342,8 @@ class TestBreakEven:
     def test_a_triangle_keeps_its_ends_and_its_mean(self, low, where, width):
         mode, high = low + where * width, low + width
         x = cost.draws({"x": (low, mode, high)}, 40_000)["x"]
-        assert low <= x.min() and x.max() <= high + 1e-9
+        assert low <= x.min()
+        assert x.max() <= high + 1e-9
         assert x.mean() == pytest.approx((low + mode + high) / 3, abs=0.01 * width)
 
     def test_many_worlds_tend_to_the_formula(self):
@@ -347,11 +357,14 @@ class TestBreakEven:
 
     def test_worlds_repeat_with_their_seed(self):
         a, b, c = (cost.draws({"x": (0, 1, 2)}, 10, seed=s)["x"] for s in (1, 1, 2))
-        assert np.array_equal(a, b) and not np.array_equal(a, c)
+        assert np.array_equal(a, b)
+        assert not np.array_equal(a, c)
 
     def test_a_certain_world_has_no_spread(self):
         spread = cost.uncertain(lambda a: a, {"a": (2, 2, 2)}, 50)
-        assert spread.interval == (2.0, 2.0) and spread.importance() == {} and spread.share_below(2) == 1.0
+        assert spread.interval == (2.0, 2.0)
+        assert spread.importance() == {}
+        assert spread.share_below(2) == 1.0
 
     def test_a_tornado_turns_one_input_at_a_time(self):
         seen = []
@@ -413,7 +426,8 @@ class TestJobs:
         many = cost.training_run(self.STEP, np.array([1e11, 1e12])[:, None], np.array([1.0, 2.0, 3.0]))
         assert many.bill.shape == (2, 3)
         assert many.bill[1, 2] == pytest.approx(cost.training_run(self.STEP, 1e12, 3.0).bill)
-        assert "6 runs" in str(many) and "accelerator-hours" in str(cost.training_run(self.STEP, 1e12, 2.0))
+        assert "6 runs" in str(many)
+        assert "accelerator-hours" in str(cost.training_run(self.STEP, 1e12, 2.0))
 
     @pytest.mark.parametrize(("arguments", "message"), [
         ({"goodput": 0}, "goodput=0"), ({"goodput": 1.2}, "goodput=1.2"), ({"tokens": 0}, "tokens=0"),
@@ -431,7 +445,7 @@ class TestJobs:
     def test_deepseeks_serving_bill_follows_from_its_own_figures(self):
         # 226.75 servers of 8 on average, at 2 dollars: 87,072 dollars a day (open-infra-index, day 6).
         stated = catalog.price("DeepSeek serving cost per day").price
-        assert 226.75 * 8 * 24 * 2.0 == pytest.approx(stated)
+        assert pytest.approx(stated) == 226.75 * 8 * 24 * 2.0
         # A server that writes 14,800 tokens a second then costs 30 cents a million; tokens read are not counted.
         rows = [r for r in catalog.measurements("inference") if r["group"] == "deepseek-production"]
         (rate,) = (float(r["throughput_tokens_per_s"]) for r in rows if r["scenario"].startswith("decode output"))
@@ -442,7 +456,8 @@ class TestFacts:
     def test_every_constant_lies_between_its_bounds(self):
         for row in tables.rows_of("constants", "cost"):
             assert float(row["low"]) <= float(row["value"]) <= float(row["high"]), row["name"]
-            assert row["unit"] and len(row["meaning"]) > 20
+            assert row["unit"]
+            assert len(row["meaning"]) > 20
 
     def test_published_bills_are_hours_times_a_plausible_rent(self):
         hours = {"MPT-7B": 440 * 9.5 * 24, "GPT-2 1.6B again": 8 * 24, "GPT-2 124M again": 8 * 1.5}

@@ -98,7 +98,7 @@ def capital_cost(price: Any, residual: Any, rate: Any, years: Any) -> tuple[Any,
     price, residual = np.asarray(price, dtype=float), np.asarray(residual, dtype=float)
     both = price * (1 - residual * (1 + np.asarray(rate, dtype=float)) ** -np.asarray(years, dtype=float)) * factor
     depreciation = price * (1 - residual) / years
-    return plain(depreciation), plain(both - depreciation)
+    return plain(depreciation), plain(np.maximum(both - depreciation, 0.0))  # without interest: nothing, not -1e-17
 
 
 def mean_rent(rent: Any, decline: Any, years: Any, rate: Any = 0.0) -> Any:

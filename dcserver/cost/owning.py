@@ -169,8 +169,9 @@ def own(server: Server, servers: Any = 1, *, server_price: Any = None, utilizati
 
     limit = power_limit_of(server.accelerator)
     work = c["load_share"] * limit if accelerator_power is None else accelerator_power
-    installed = n * server_power(server, limit).total
-    busy, idle = (n * server_power(server, w, u).total for w, u in ((work, 0.3), (c["idle_share"] * limit, 0.0)))
+    watts = np.stack(np.broadcast_arrays(limit, work, c["idle_share"] * limit))
+    hosts = np.array([0.3, 0.3, 0.0]).reshape(3, *[1] * (watts.ndim - 1))
+    installed, busy, idle = (n * w for w in server_power(server, watts, hosts).total)
     building = np.asarray(own_building, dtype=bool)
     built = q["facility_price"] * installed
     built_lose, built_interest = capital_cost(built, 0.0, rate, c["facility_years"])
