@@ -108,9 +108,8 @@ class TestOwning:
         assert o.price == pytest.approx(bought * 1.16)
         assert o.maintenance == pytest.approx(0.04 * bought * 1.16)
         assert o.staff == pytest.approx(16 / 60 * 130_000)
-        # 8 x 700 W and all around them: 10.3 kW a server at the wall, at 184.06 dollars a kW and month.
-        watts = 16 * energy.server_power(DGX, 700.0).total
-        assert o.space == pytest.approx(watts * c["colocation_price"])
+        # 10.2 kW a server by its data sheet, at 184.06 dollars a kW and month.
+        assert o.space == pytest.approx(16 * 10_200 * c["colocation_price"])
         assert c["colocation_price"] == pytest.approx(184.06 * 12 / 1000, rel=1e-3)
         busy, idle = energy.server_power(DGX, 0.85 * 700).total, energy.server_power(DGX, 0.15 * 700, 0.0).total
         joules = 16 * (0.7 * busy + 0.3 * idle) * year

@@ -54,7 +54,10 @@ EXERCISES = {
         _server_year,
         unit="USD",
         slips=[
-            (Exactly(_PRICE / _YEARS), "That is the price over the years. Neither the interest nor the resale is in it."),
+            (
+                Exactly(_PRICE / _YEARS),
+                "That is the price over the years. Neither the interest nor the resale is in it.",
+            ),
             (
                 Exactly(_PRICE * (1 - _RESIDUAL) / _YEARS),
                 "That is the loss of value alone. The money that lies in the server could have earned 8 % elsewhere.",
@@ -109,7 +112,10 @@ EXERCISES = {
         _growth,
         unit="",
         slips=[
-            (Exactly(20 / 3.87 - 1), "That is the growth over all seven years. Take the seventh root before the 1 goes off."),
+            (
+                Exactly(20 / 3.87 - 1),
+                "That is the growth over all seven years. Take the seventh root before the 1 goes off.",
+            ),
             (
                 Exactly((20 / 3.87 - 1) / 7),
                 "Divided by seven it is simple growth. Each year's growth also grows, so the yearly share is smaller.",
