@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcserver import catalog, cost, training
+from dcserver.checks import require_whole
 from dcserver.lab.exercises import Answer, Design, Exactly, Function, below
 from dcserver.units import day
 
@@ -20,14 +21,17 @@ def _server_year() -> float:
 
 def _budget(design: Mapping[str, Any]) -> dict[str, float]:
     """Days and dollars of LLaMA 7B on a trillion tokens: as the chapter prices machines."""
-    known = {"machine", "servers", "way"}
-    if unknown := set(design) - known:
+    known = ("machine", "servers", "way")
+    if not isinstance(design, Mapping) or set(known) - set(design):
+        raise ValueError(f"give all of {', '.join(known)}")
+    if unknown := set(design) - set(known):
         raise ValueError(f"{', '.join(sorted(map(str, unknown)))} is not asked for; the design has {', '.join(known)}")
     if design["machine"] not in _MACHINES:
         raise ValueError(f"machine={design['machine']!r} is not one of {', '.join(_MACHINES)}")
     if design["way"] not in _WAYS:
         raise ValueError(f"way={design['way']!r} is not one of {', '.join(_WAYS)}")
     name, card = _MACHINES[design["machine"]]
+    require_whole(servers=design["servers"])
     servers, server = int(design["servers"]), catalog.server(name)
     plan = training.Plan(data_parallel=8 * servers, micro_batch=2, zero_stage=1)
     cluster = catalog.Cluster(server=server, servers=servers)
@@ -84,7 +88,7 @@ EXERCISES = {
     ),
     "break-even": Function(
         lambda fixed, variable, rent: fixed / (rent - variable),
-        points=[(1.5, 0.06, 2.49), (1.5, 0.06, 6.88), (0.8, 0.04, 4.0)],
+        points=[(1.5, 0.5, 2.49), (2.0, 1.0, 6.88), (0.8, 0.3, 4.0)],
         unit="",
         slips=[
             (
@@ -127,7 +131,7 @@ EXERCISES = {
             ),
             (100, "That is in per cent. Give the share: 0.05 for 5 %."),
         ],
-        because="The document itself says 38.2 % up to 2027. Both hold only if growth then falls to an eighth a year.",
+        because="The document itself says 38.2 % up to 2027. Both hold only if growth then falls to 12 % a year.",
         hint="Seven times in a row the market grows by the same factor.",
         wrong=[
             (20 / 3.87 - 1, "seventh root"),
@@ -150,7 +154,7 @@ EXERCISES = {
             ),
             (
                 lambda design, got: design["way"] == "on demand" and got["bill"] > 57_500,
-                "Close, but an hour that nobody may take away costs more. What does the offer that can be interrupted cost?",
+                "Close, but an hour that nobody may take away costs more. What does the one cost that can be interrupted?",
             ),
             (
                 lambda design, got: got["bill"] > 57_500,
