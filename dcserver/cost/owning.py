@@ -137,8 +137,7 @@ def own(server: Server, servers: Any = 1, *, server_price: Any = None, utilizati
     Equation: capital recovery (loss of value + interest) + space x watts installed + watts drawn x PUE x tariff +
     people + licences + repairs + removal. Space is paid for the power that the data sheet allows the servers,
     electricity for what they draw. Taxes, insurance, the time until delivery and the risk of being stuck with
-    the servers are left out.
-    Fails where staff is shared with other work. Taught in chapter 13.
+    the servers are left out. Fails where staff is shared with other work. Taught in chapter 13.
     """
     c = catalog.constants("cost") if constants is None else constants
     given = {"years": years, "rate": rate, "residual": residual, "tariff": tariff, "pue": pue,
@@ -173,6 +172,7 @@ def own(server: Server, servers: Any = 1, *, server_price: Any = None, utilizati
     watts = np.stack(np.broadcast_arrays(limit, work, c["idle_share"] * limit))
     hosts = np.array([0.3, 0.3, 0.0]).reshape(3, *[1] * (watts.ndim - 1))
     most, busy, idle = (n * w for w in server_power(server, watts, hosts).total)
+    busy = np.maximum(busy, idle)  # a given power below idle cannot save by working
     # A building hands out what the data sheet says that a server may draw, whether it ever does or not.
     installed = np.where(np.isnan(server.max_power), most, n * server.max_power)
     building = np.asarray(own_building, dtype=bool)
