@@ -56,7 +56,7 @@ def _growth(start: float = 3.87, end: float = 20.0, years: float = 7) -> float:
 EXERCISES = {
     "server-year": Answer(
         _server_year,
-        unit="USD",
+        unit="dollars",  # two dollar signs in one sentence would be read as a formula
         slips=[
             (
                 Exactly(_PRICE / _YEARS),
@@ -77,7 +77,7 @@ EXERCISES = {
             (8, "That is for all eight cards together times eight again: the price is that of the whole server."),
             (1 / 8, "That is one card's share. The question is about the server."),
         ],
-        because="Plain division by five would have missed a quarter of it.",
+        because="The loss of value alone would have missed a quarter of it.",
         hint="Price less the resale's worth today, times the annuity factor.",
         wrong=[
             (_PRICE / _YEARS, "price over the years"),
