@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import (
+    from dcserver import (, catalog, compute, cost, energy, interconnect, memory
         catalog,
         compute,
         energy,
@@ -131,6 +131,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "sharing.scale_out", lambda x: sharing.scale_out(1e9 + 1e6 * x, 5e9, weights_from=8.6e9)
     yield "reliability.goodput", lambda x: reliability.goodput(reliability.best_interval(10, 100 + x), 10, 600, 100 + x)
     yield "reliability.redundancy", lambda x: reliability.redundancy(4, 6, 9e8, 1e3 + x, 0.05)
+    yield "cost.own", lambda x: cost.own(dgx, 16, utilization=(1 + x % 100) / 100)
+    yield "cost.spot", lambda x: cost.spot(2.5, (1 + x % 100) * 1e-6)
 
 
 def evaluations() -> None:
