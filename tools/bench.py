@@ -92,9 +92,10 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import (, catalog, compute, cost, energy, interconnect, memory
+    from dcserver import (
         catalog,
         compute,
+        cost,
         energy,
         inference,
         interconnect,
