@@ -8,6 +8,7 @@ from dcserver.catalog.nouns import (
     DTYPE_BYTES,
     DTYPES,
     Accelerator,
+    Board,
     Cluster,
     ConvNet,
     Cpu,
@@ -26,6 +27,7 @@ __all__ = [
     "DTYPES",
     "DTYPE_BYTES",
     "Accelerator",
+    "Board",
     "Cluster",
     "ConvNet",
     "Cpu",
@@ -38,6 +40,7 @@ __all__ = [
     "Table",
     "Transformer",
     "accelerator",
+    "board",
     "constants",
     "convnet",
     "cpu",
@@ -73,6 +76,11 @@ def link(name: str) -> Link:
 def server(name: str) -> Server:
     """The server of that name."""
     return table("servers").find(name)
+
+
+def board(name: str) -> Board:
+    """How the parts of the server of that name hang together."""
+    return table("boards").find(name)
 
 
 def transformer(name: str) -> Transformer:

@@ -15,7 +15,19 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dcserver.catalog import names
-from dcserver.catalog.nouns import Accelerator, ConvNet, Cpu, Grid, Link, MemoryTier, Noun, Price, Server, Transformer
+from dcserver.catalog.nouns import (
+    Accelerator,
+    Board,
+    ConvNet,
+    Cpu,
+    Grid,
+    Link,
+    MemoryTier,
+    Noun,
+    Price,
+    Server,
+    Transformer,
+)
 
 T = TypeVar("T", bound=Noun)
 
@@ -24,6 +36,7 @@ TABLES: dict[str, type[Noun]] = {
     "cpus": Cpu,
     "links": Link,
     "servers": Server,
+    "boards": Board,
     "transformers": Transformer,
     "convnets": ConvNet,
     "grids": Grid,

@@ -1,0 +1,400 @@
+"""A server taken apart: its parts in the order in which bytes reach the work, each wire as wide as its bandwidth."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from dcserver import energy, interconnect, units
+from dcserver.catalog import Server
+from dcserver.interconnect import Flow, Wire, Wiring
+from dcserver.lab import style
+from dcserver.lab.figures.chart import Chart
+
+Part = tuple[str, int]
+Box = tuple[float, float, float, float]  # left, bottom, width, height in pixels of the page
+
+PER_PIXEL = 100e9  # B/s that one pixel of width stands for
+HAIR = 0.7  # pixels: what is thinner than this would not be seen
+# Hue says what a part is for, its words say it again: blue computes, green remembers, pink talks, orange keeps.
+LOOKS = {
+    "accelerator": ("#0072b2", "white"),
+    "accelerator memory": ("#009e73", "white"),
+    "scale-up switch": ("#cce3f0", style.INK),
+    "PCIe switch": ("#dbdbdb", style.INK),
+    "network port": ("#f0d7e5", style.INK),
+    "drive": ("#f8e2b2", style.INK),
+    "processor": ("#66aad1", style.INK),
+    "system memory": ("#b2e2d5", style.INK),
+    "outside": ("#ffffff", style.INK),
+}
+INKS = {"accelerator memory": "#009e73", "scale-up link": "#0072b2", "PCIe": style.INK, "drive": "#a17000",
+        "network": "#b0487f", "socket link": style.QUIET, "system memory": "#009e73"}  # fmt: skip
+PATH, WAITS, BAND = "#f5d899", "#e68e4d", "#4dbb9d"
+# Rows from the top: how tall each is, and the room for wires below it.
+ROWS = (("head", 30, 8), ("scale-up switch", 22, 32), ("card", 118, 32), ("PCIe switch", 20, 18), ("leaf", 20, 48),
+        ("processor", 36, 24), ("system memory", 22, 10), ("edge", 0, 26), ("outside", 20, 34))  # fmt: skip
+TALL = sum(height + room for _, height, room in ROWS) + 8
+
+
+def short(name: str) -> str:
+    """A name that fits into a small box: "H100-SXM5-80GB" is an H100."""
+    return name.split("-")[0].removeprefix("NVIDIA ")
+
+
+class Anatomy(Chart):
+    """The parts of one server and every wire between them, its width to scale; a transfer's way drawn in.
+
+    Marks: ``server`` (of the catalog, one whose wiring is known), ``labels`` (what is written on wires: "one direction",
+    "both directions", or a number of bytes whose time to pass is written), ``flow`` (an ``interconnect.Flow`` whose way is
+    drawn, with the wire that it waits for), ``focus`` (a kind of part to be framed). It has no ghost: two servers in one
+    picture would only confuse.
+    """
+
+    def __init__(self, title: str = "", width: int = 620, height: int = 0) -> None:
+        super().__init__(title, width, height or TALL + (24 if title else 0))
+        self._wirings: dict[Server, Wiring] = {}
+        self._blocks: dict[str, tuple[list[Any], dict[str, Any]]] = {}  # boxes of this drawing, by kind
+
+    def _build(self, figure: Figure) -> Axes:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.set_xlim(0, self.width)
+        axes.set_ylim(0, self.height)
+        # What no server changes is drawn once.
+        rows = self._rows()
+        top, bottom = rows["head"][0] + rows["head"][1], rows["edge"][0]
+        chassis = Rectangle((5, bottom), self.width - 10, top - bottom, facecolor=style.SHADES[0], edgecolor=style.GHOST,
+                            linewidth=1.2, zorder=0)  # fmt: skip
+        axes.add_patch(chassis)
+        self._scale(axes)
+        return axes
+
+    # Where things stand.
+
+    def _rows(self) -> dict[str, tuple[float, float]]:
+        """Bottom and height of each row, in pixels."""
+        y, rows = self.height - (24.0 if self.title else 0.0) - 4, {}
+        stretch = (y - 4) / (TALL - 8)
+        for name, height, room in ROWS:
+            rows[name] = (y - height, float(height))
+            y -= height + room * stretch
+        return rows
+
+    def _places(self, node: Wiring) -> dict[Part, Box]:
+        rows, left, right = self._rows(), 14.0, self.width - 14.0
+        places: dict[Part, Box] = {}
+
+        def share(count: int) -> list[tuple[float, float]]:
+            edges = np.linspace(left, right, count + 1)
+            return [(float(a), float(b)) for a, b in zip(edges, edges[1:], strict=False)]
+
+        bottom, height = rows["card"]
+        cards = node.of("accelerator")
+        for card, (a, b) in zip(cards, share(len(cards)) if cards else [], strict=True):
+            middle, die, stack = (a + b) / 2, 0.38 * min(b - a, 90), 0.33 * min(b - a, 90)
+            start = middle - (die + stack + 13) / 2
+            places[card] = (start, bottom + 17, die, height - 34)
+            places["accelerator memory", card[1]] = (start + die + 13, bottom + 17, stack, height - 34)
+        for kind in ("PCIe switch", "processor", "system memory"):
+            found = node.of(kind)
+            for part, (a, b) in zip(found, share(len(found)) if found else [], strict=True):
+                wide = min(b - a - 10, 144.0 if kind != "PCIe switch" else b - a)
+                places[part] = ((a + b - wide) / 2, rows[kind][0], wide, rows[kind][1])
+        for part in node.of("scale-up switch"):
+            places[part] = (left, rows[part[0]][0], right - left, rows[part[0]][1])
+        hubs = node.of("PCIe switch") or node.of("processor")
+        for hub, (a, b) in zip(hubs, share(len(hubs)), strict=True):
+            self._leaves(node, hub, (a, b), rows["leaf"], mirrored=bool(hub[1] % 2), places=places)
+        for part in node.of("outside"):
+            port = places["network port", part[1]]
+            places[part] = (port[0], rows["outside"][0], port[2], rows["outside"][1])
+        return places
+
+    @staticmethod
+    def _leaves(node: Wiring, hub: Part, span: tuple[float, float], row: tuple[float, float], mirrored: bool,
+                places: dict[Part, Box]) -> None:  # fmt: skip
+        """Network ports and drives of one hub: ports outside, drives inside, a channel for the uplink between."""
+        mine = {kind: [w.a for w in node.wires if w.b == hub and w.a[0] == kind] for kind in ("network port", "drive")}
+        if hub[0] == "processor":  # drives above it, ports beside it, so that their cables pass
+            middle = (span[0] + span[1] - 35 * len(mine["drive"]) + 5) / 2
+            for start, kind in ((span[0] + 8, "network port"), (middle, "drive")):
+                for i, part in enumerate(mine[kind]):
+                    places[part] = (start + 35 * i, row[0], 30.0, row[1])
+            return
+        order: list[Part | None] = [*mine["network port"], None, *mine["drive"]]
+        side = max(map(len, mine.values()))
+        pitch = min(34.0, ((span[1] - span[0]) / 2 + 1.5) / (side + 0.33))
+        wide = pitch - 5
+        # The channel stands in the middle of its hub, whatever hangs on either side.
+        centre, at = (span[0] + span[1]) / 2, order.index(None)
+        for i, leaf in enumerate(order):
+            if leaf is not None:
+                away = (i - at - (0.17 if i > at else -0.17)) * pitch * (-1 if mirrored else 1)
+                places[leaf] = (centre + away - wide / 2, row[0], wide, row[1])
+
+    def _way(self, wire: Wire, places: Mapping[Part, Box], node: Wiring) -> list[tuple[float, float]]:
+        """Corners of a wire on the page."""
+        a, b = places[wire.a], places[wire.b]
+        above, below = (a, b) if a[1] > b[1] else (b, a)
+        if wire.kind == "accelerator memory":
+            y = a[1] + a[3] / 2
+            return [(b[0] + b[2], y), (a[0], y)]
+        if wire.kind == "socket link":
+            y = a[1] + a[3] / 2
+            return [(a[0] + a[2], y), (b[0], y)]
+        upper, lower = above[1], below[1] + below[3]
+        if wire.a[0] == "PCIe switch":  # down its channel, then to its place on the processor
+            x = above[0] + above[2] / 2
+            mates = [w.a for w in node.wires if w.b == wire.b and w.a[0] == "PCIe switch"]
+            end = below[0] + below[2] * (mates.index(wire.a) + 1) / (len(mates) + 1)
+            bend = lower + 15
+            return [(x, upper), (x, bend), (end, bend), (end, lower)]
+        small = a if a[2] < b[2] else b
+        x = small[0] + small[2] / 2
+        big = b if small is a else a
+        if wire.kind == "network" and any(w.a == wire.b and w.b[0] == "processor" for w in node.wires):
+            x -= 7  # beside the slot's own wire, which leaves the port downward too
+        if big[0] < x < big[0] + big[2]:
+            return [(x, upper), (x, lower)]
+        # A leaf beside its processor: along a rail above it.
+        x += 7 if wire.kind == "PCIe" else 0
+        rail, end = lower + 11, min(max(x, big[0] + 8), big[0] + big[2] - 8)
+        return [(x, upper), (x, rail), (end, rail), (end, lower)]
+
+    # Drawing.
+
+    def _draw(self, marks: dict[str, Any], ghost: dict[str, Any] | None) -> None:
+        server = marks["server"]
+        if server not in self._wirings:
+            self._wirings[server] = interconnect.wiring(server)
+        node, flow, focus = self._wirings[server], marks.get("flow"), marks.get("focus")
+        places, rows = self._places(node), self._rows()
+        self._blocks = {}
+        self._head(server, rows["head"])
+        if not node.of("accelerator"):
+            self._empty(rows)
+        self._wires(node, places, flow)
+        for card in node.of("accelerator"):
+            self._card(node, card, places)
+        labels = marks.get("labels", "one direction")
+        self._parts(node, places, labels, flow, focus)
+        self._labels(node, places, labels, flow)
+        self._draw_blocks()
+
+    def _head(self, server: Server, row: tuple[float, float]) -> None:
+        y = row[0] + row[1] / 2
+        self._text(14, y, str(server.name), "name", weight="bold", fontsize=self._points(style.SIZE + 1.5), va="center",
+                   ha="left", zorder=6)  # fmt: skip
+        fans = f"fans {units.format_power(float(energy.server_power(server).cooling), 2)}"
+        x = self.width - 14 - self.long(fans)
+        self._text(x, y, fans, "head text", va="center", ha="left", zorder=6)
+        self._line([x - 12], [y], "fan", marker="o", markersize=11, markerfacecolor="white", markeredgecolor=style.QUIET,
+                   markeredgewidth=1.2, linestyle="none", zorder=5)  # fmt: skip
+        self._line([x - 12], [y], "blades", marker="x", markersize=6, markeredgecolor=style.QUIET, markeredgewidth=1.6,
+                   linestyle="none", zorder=6)  # fmt: skip
+        count, needed = server.power_supplies, server.power_supplies_needed
+        if np.isnan(count):
+            return
+        words = f"{count:g} x {units.format_power(server.power_supply_power, 2)}, {needed:g} needed"
+        x -= 40 + self.long(words)
+        self._text(x, y, words, "head text", va="center", ha="left", zorder=6)
+        for i in range(int(count)):
+            spare = i >= needed
+            self._block(x - 15 * (count - i) - 2, y - 7, 11, 14, f"supply {spare}", edgecolor=style.QUIET, linewidth=1,
+                      facecolor="white" if spare else "#b2b2b2", zorder=5)  # fmt: skip
+
+    def _empty(self, rows: Mapping[str, tuple[float, float]]) -> None:
+        low, high = rows["PCIe switch"][0], rows["scale-up switch"][0] + rows["scale-up switch"][1]
+        x = [14, self.width - 14, self.width - 14, 14, 14]
+        self._line(x, [low, low, high, high, low], "empty", color=style.GHOST, linewidth=1.2, linestyle=(0, (5, 4)),
+                   zorder=1)  # fmt: skip
+        self._text(self.width / 2, (low + high) / 2, "no accelerators, no scale-up switch, no PCIe switches", "empty text",
+                   color=style.QUIET, ha="center", va="center", zorder=6)  # fmt: skip
+
+    def _card(self, node: Wiring, card: Part, places: Mapping[Part, Box]) -> None:
+        die, stack = places[card], places["accelerator memory", card[1]]
+        self._block(die[0] - 4, die[1] - 17, stack[0] + stack[2] - die[0] + 8, die[3] + 34, "card", facecolor="white",
+                  edgecolor=style.GHOST, linewidth=1, zorder=0.5)  # fmt: skip
+        name = short(str(node.server.accelerator))
+        self._text(stack[0] + stack[2] + 1, die[1] + die[3] + 8, name, "card text", weight="bold", ha="right", va="center",
+                   zorder=7)  # fmt: skip
+
+    def _wires(self, node: Wiring, places: Mapping[Part, Box], flow: Flow | None) -> None:
+        waiting = flow.waiting if flow else []
+        groups: dict[tuple[str, float], list[list[tuple[float, float]]]] = {}
+        cases: dict[str, list[list[tuple[float, float]]]] = {PATH: [], WAITS: []}
+        for wire in node.wires:
+            way, used = self._way(wire, places, node), flow.share(wire) if flow else 0.0
+            if wire.kind == "accelerator memory":
+                self._band(wire, way, WAITS if wire in waiting else PATH if used else "")
+                continue
+            groups.setdefault((wire.kind, wire.bandwidth), []).append(way)
+            if used:
+                cases[WAITS if wire in waiting else PATH].append(way)
+        for zorder, (ink, ways) in enumerate(cases.items()):
+            self._lines(ways, f"case {ink}", color=ink, linewidth=0.72 * 9, zorder=1.2 + 0.1 * zorder)
+        for (kind, bandwidth), ways in groups.items():
+            thick = max(bandwidth / PER_PIXEL, HAIR)
+            self._lines(ways, f"{kind} wires", color=INKS[kind], linewidth=0.72 * thick, zorder=2)
+
+    def _block(self, left: float, bottom: float, wide: float, tall: float, key: str, **look: Any) -> None:
+        """One more box of a kind; all boxes of a kind are drawn in one call, which is what makes this quick."""
+        right, top = left + wide, bottom + tall
+        self._blocks.setdefault(key, ([], look))[0].append(
+            [(left, bottom), (right, bottom), (right, top), (left, top)])  # fmt: skip
+
+    def _draw_blocks(self) -> None:
+        for key, (corners, look) in self._blocks.items():
+            blocks = self._take(key, lambda: self.axes.add_collection(PolyCollection([]), autolim=False))
+            blocks.set_verts(corners)
+            blocks.set(**{"linewidth": 1.0, **look})
+
+    def _lines(self, ways: Sequence[Sequence[tuple[float, float]]], key: str, **look: Any) -> None:
+        if ways:
+            corners = np.array([corner for way in ways for corner in (*way, (np.nan, np.nan))])
+            self._line(corners[:, 0], corners[:, 1], key, solid_capstyle="butt", solid_joinstyle="miter", **look)
+
+    def _band(self, wire: Wire, way: Sequence[tuple[float, float]], case: str) -> None:
+        """Memory on the card: a band as tall as its bandwidth."""
+        (x0, y), (x1, _) = way
+        tall = max(wire.bandwidth / PER_PIXEL, HAIR)
+        if case:
+            look = {"facecolor": case, "edgecolor": case, "linewidth": 0, "zorder": 4}
+            self._block(x0, y - tall / 2 - 4, x1 - x0, tall + 8, f"band {case}", **look)
+        self._block(x0, y - tall / 2, x1 - x0, tall, "band", facecolor=BAND, edgecolor=BAND, linewidth=0, zorder=4.5)
+
+    def _parts(self, node: Wiring, places: Mapping[Part, Box], labels: Any, flow: Flow | None,
+               focus: str | None) -> None:  # fmt: skip
+        on_way = {part for _, a, b in flow.loads for part in (a, b)} if flow else set()
+        words = self._words(node)
+        slot = next((self._said(w, labels) for w in node.wires if w.a[0] == "PCIe switch"), "")
+        tight = {"drive": 7.5, "network port": 8.0, "accelerator memory": 8.0, "PCIe switch": 8.0}
+        for part in node.parts:
+            if part[0] == "outside":
+                continue
+            left, bottom, wide, tall = places[part]
+            face, ink = LOOKS[part[0]]
+            strong = part in on_way or part[0] == focus
+            self._block(left, bottom, wide, tall, f"{part[0]} {strong}", facecolor=face, zorder=5,
+                      edgecolor=style.LIMIT if strong else style.INK, linewidth=2.2 if strong else 0.7)  # fmt: skip
+            self._text(left + wide / 2, bottom + tall / 2, words[part[0]].format(part[1], slot=slot), "part text", color=ink,
+                       ha="center", va="center", zorder=7,
+                       fontsize=self._points(tight.get(part[0], style.SMALL)))  # fmt: skip
+        beyond = node.of("outside")
+        if beyond:
+            row, strong = self._rows()["outside"], any(p[0] == "outside" for p in on_way) or focus == "outside"
+            count, link = len(beyond), node.server.scale_out_link
+            each = units.format_bit_rate(link.bandwidth) if link else ""
+            text = f"the network, and other servers: {count} x {each}"
+            self._block(14, row[0], self.width - 28, row[1], f"outside {strong}", facecolor=LOOKS["network port"][0], zorder=5,
+                      edgecolor=style.LIMIT if strong else style.INK, linewidth=2.2 if strong else 0.7)  # fmt: skip
+            self._text(self.width / 2, row[0] + row[1] / 2, text, "part text", color=style.INK, ha="center",
+                       va="center", zorder=7, fontsize=self._points(style.SMALL))  # fmt: skip
+
+    @staticmethod
+    def _words(node: Wiring) -> dict[str, str]:
+        server = node.server
+        cpu, card = server.cpu, server.accelerator
+        assert cpu is not None  # the wiring has seen to it
+        switches, fabric = node.board.scale_up_switches, server.scale_up_link
+        each = server.memory_bytes / server.cpus
+        return {
+            "scale-up switch": f"{switches:g} switches, {fabric}: every card reaches every other",
+            "accelerator": "{}",
+            "accelerator memory": units.format_bytes(card.memory_bytes).replace(" ", "\n") if card else "",
+            "PCIe switch": "PCIe switch, {slot}",
+            "network port": "NIC",
+            "drive": "SSD",
+            "processor": f"{str(cpu).removeprefix('NVIDIA ')}\n{cpu.cores:g} cores",
+            "system memory": f"{units.format_bytes(each)} of {cpu.memory_type}",
+        }
+
+    def _said(self, wire: Wire, labels: Any) -> str:
+        """What is written on a wire."""
+        if labels == "one direction":
+            return units.format_rate(wire.bandwidth)
+        if labels == "both directions":
+            two = 1 if wire.kind in ("accelerator memory", "system memory", "drive") else 2
+            return units.format_rate(two * wire.bandwidth)
+        return units.format_time(float(labels) / wire.bandwidth, 2)
+
+    def _labels(self, node: Wiring, places: Mapping[Part, Box], labels: Any, flow: Flow | None) -> None:
+        """Each kind of wire is named once, at its first; the memory of each card, and what a transfer waits for, too."""
+        waits, seen = flow.waiting if flow else [], set()
+        for wire in node.wires:
+            said, hot = self._said(wire, labels), wire in waits
+            look = {"weight": "bold" if hot else "normal", "color": "#a84300" if hot else style.INK, "zorder": 8,
+                    "fontsize": self._points(8.0)}  # fmt: skip
+            if wire.kind == "accelerator memory":
+                die, stack = places[wire.b], places[wire.a]
+                self._text(stack[0] + stack[2] + 1, die[1] - 9, said, "wire text", ha="right", va="center", **look)
+                continue
+            key = (wire.kind, wire.a[0] if wire.kind == "PCIe" else "", hot)
+            # A port's slot is written on its switch, and what has been said is not said again.
+            if key in seen or (wire.a[0] == "network port" and wire.b[0] == "PCIe switch" and not hot):
+                continue
+            seen.add(key)
+            x, y, words, side = self._beside(wire, self._way(wire, places, node), said)
+            self._text(x, y, words, "wire text", ha=side, va="center", bbox=BACKING, **look)
+
+    def _beside(self, wire: Wire, way: Sequence[tuple[float, float]], said: str) -> tuple[float, float, str, str]:
+        """Where the words of a wire stand, and how: x, y, words, alignment."""
+        rows = self._rows()
+        card, fabric, switch, leaf = (rows[n] for n in ("card", "scale-up switch", "PCIe switch", "leaf"))
+        right = way[0][0] + 4 + wire.bandwidth / PER_PIXEL / 2
+        if wire.kind == "scale-up link":
+            return right, (fabric[0] + card[0] + card[1]) / 2, f"{wire.name}\n{said}", "left"
+        if wire.kind == "PCIe" and wire.a[0] == "accelerator":
+            return right, (card[0] + switch[0] + switch[1]) / 2, f"{wire.name}\n{said}", "left"
+        if wire.kind == "socket link":
+            return (way[0][0] + way[1][0]) / 2, way[0][1] + 8, said, "center"
+        if wire.kind == "drive":
+            first = way[0][0] if way[0][1] < leaf[0] + 1 else way[-1][0]
+            y = leaf[0] - 8 if wire.b[0] == "PCIe switch" else leaf[0] + leaf[1] + 8
+            return first - 14, y, f"{said} each", "left"
+        if wire.a[0] == "PCIe switch":
+            return (way[0][0] + way[-1][0]) / 2 + 3, way[1][1] + 10, said, "center"
+        if wire.kind == "network":
+            return right, rows["system memory"][0] + 6, said, "left"
+        return right, (way[0][1] + way[-1][1]) / 2, said, "left"
+
+    def _scale(self, axes: Axes) -> None:
+        """What a width stands for, along the lower edge."""
+        y, x = 11.0, 14.0
+        look: dict[str, Any] = {"va": "center", "ha": "left", "color": style.INK, "family": style.FONT,
+                                "fontsize": self._points(style.SMALL)}  # fmt: skip
+        axes.text(x, y, "width of a wire:", **look)
+        x += self.long("width of a wire:") + 10
+        for rate, words in ((1e12, "1 TB/s"), (1e11, "100 GB/s")):
+            tall = rate / PER_PIXEL
+            axes.add_patch(Rectangle((x, y - tall / 2), 26, tall, facecolor=style.QUIET, edgecolor="none"))
+            axes.text(x + 31, y, words, **look)
+            x += 31 + self.long(words) + 16
+        axes.text(x, y, f"a hair: {units.format_rate(HAIR * PER_PIXEL)} or less", **look)
+
+    def _describe(self, **marks: Any) -> str:
+        if "server" not in marks:
+            return "An empty chart."
+        node, labels, flow = self._wirings[marks["server"]], marks.get("labels", "one direction"), marks.get("flow")
+        counts = [
+            f"{len(node.of(kind))} x {kind}" for kind in interconnect.PARTS if kind != "outside" and node.of(kind)
+        ]
+        first = {(wire.kind, wire.name): wire for wire in node.wires}
+        wires = [f"{kind} ({name}) {self._said(first[kind, name], labels)}" for kind, name, _, _ in node.kinds()]
+        said = f"{node.server} taken apart: {', '.join(counts)}. On its wires: {'; '.join(wires)}."
+        if flow is not None:
+            wire = flow.bottleneck
+            said += (f" A way is drawn over {len({w for w, _, _ in flow.loads})} wires; it waits for {wire.name}, between "
+                     f"{wire.a[0]} and {wire.b[0]}, {units.format_rate(wire.bandwidth)}.")  # fmt: skip
+        if marks.get("focus"):
+            said += f" Framed: {marks['focus']}."
+        return said
+
+
+# Behind words, so that a wire that runs through them does not cross them out.
+BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
