@@ -285,7 +285,7 @@ def wiring(server: Server, board: Board | None = None) -> Wiring:
     if np.isnan(flash):
         flash = catalog.tier("NVMe").read_bandwidth
     drives = _spread(_count(server.drives), hubs)
-    wires += [Wire(("drive", i), up, "drive", f"drive on {board.drive_lanes:g} lanes", float(min(lanes, flash)))
+    wires += [Wire(("drive", i), up, "drive", f"SSD on {board.drive_lanes:g} lanes", float(min(lanes, flash)))
               for i, up in enumerate(drives)]  # fmt: skip
     ends = {end for wire in wires for end in (wire.a, wire.b)} | set(cpus)
     parts = tuple(sorted(ends, key=lambda part: (PARTS.index(part[0]), part[1])))
