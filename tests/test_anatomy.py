@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcserver import catalog, interconnect, lab
+from dcserver.lab.figures.layout import Layout
 from dcserver.units import GB, TB
 
 BOARDS = catalog.table("boards")
@@ -188,7 +189,8 @@ def test_half_a_card_is_refused() -> None:
 @pytest.mark.parametrize("width", [620, 860])
 def test_boxes_stay_on_the_page_and_off_each_other(name: str, width: int) -> None:
     chart, node = lab.Anatomy(width=width), interconnect.wiring(catalog.server(name))
-    places = {p: box for p, box in chart._places(node).items() if p[0] != "outside"}
+    layout = Layout(node, chart.width, chart.height)
+    places = {p: box for p, box in layout.places.items() if p[0] != "outside"}
     assert set(places) == {p for p in node.parts if p[0] != "outside"}
     for left, bottom, wide, tall in places.values():
         assert left >= 5
@@ -205,10 +207,11 @@ def test_boxes_stay_on_the_page_and_off_each_other(name: str, width: int) -> Non
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_wires_touch_the_parts_that_they_join(name: str) -> None:
-    chart, node = lab.Anatomy(), interconnect.wiring(catalog.server(name))
-    places = chart._places(node)
+    node = interconnect.wiring(catalog.server(name))
+    layout = Layout(node, 620, lab.Anatomy().height)
+    places = layout.places
     for wire in node.wires:
-        for x, y in (chart._way(wire, places, node)[i] for i in (0, -1)):
+        for x, y in (layout.way(wire)[i] for i in (0, -1)):
             near = [
                 p
                 for p in (wire.a, wire.b)
@@ -253,10 +256,9 @@ def test_words_on_wires_a_way_and_a_frame_change_picture_and_description() -> No
 
 def test_memory_wider_than_its_card_is_not_in_the_catalog() -> None:
     # The band of the fastest memory that can be drawn must stay within its card.
-    chart = lab.Anatomy()
     for name in BOARDS:
         node = interconnect.wiring(catalog.server(name))
-        places = chart._places(node)
+        places = Layout(node, 620, lab.Anatomy().height).places
         for card in node.of("accelerator"):
             assert catalog.server(name).accelerator.memory_bandwidth / 100e9 <= places[card][3]
     assert catalog.server("DGX B200").accelerator.memory_bandwidth == 8 * TB

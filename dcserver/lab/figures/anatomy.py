@@ -14,11 +14,8 @@ from dcserver.catalog import Server
 from dcserver.interconnect import Flow, Wire, Wiring
 from dcserver.lab import style
 from dcserver.lab.figures.chart import Chart
+from dcserver.lab.figures.layout import PER_PIXEL, TALL, Layout, Part, rows_of
 
-Part = tuple[str, int]
-Box = tuple[float, float, float, float]  # left, bottom, width, height in pixels of the page
-
-PER_PIXEL = 100e9  # B/s that one pixel of width stands for
 HAIR = 0.7  # pixels: what is thinner than this would not be seen
 # Hue says what a part is for, its words say it again: blue computes, green remembers, pink talks, orange keeps.
 LOOKS = {
@@ -35,10 +32,6 @@ LOOKS = {
 INKS = {"accelerator memory": "#009e73", "scale-up link": "#0072b2", "PCIe": style.INK, "drive": "#a17000",
         "network": "#b0487f", "socket link": style.QUIET, "system memory": "#009e73"}  # fmt: skip
 PATH, WAITS, BAND = "#f5d899", "#e68e4d", "#4dbb9d"
-# Rows from the top: how tall each is, and the room for wires below it.
-ROWS = (("head", 30, 8), ("scale-up switch", 22, 32), ("card", 118, 32), ("PCIe switch", 20, 18), ("leaf", 20, 48),
-        ("processor", 36, 24), ("system memory", 22, 10), ("edge", 0, 26), ("outside", 20, 34))  # fmt: skip
-TALL = sum(height + room for _, height, room in ROWS) + 8
 
 
 def short(name: str) -> str:
@@ -50,15 +43,18 @@ class Anatomy(Chart):
     """The parts of one server and every wire between them, its width to scale; a transfer's way drawn in.
 
     Marks: ``server`` (of the catalog, one whose wiring is known), ``labels`` (what is written on wires: "one direction",
-    "both directions", or a number of bytes whose time to pass is written), ``flow`` (an ``interconnect.Flow`` whose way is
+    "both directions", a number of bytes whose time to pass is written, or a function from ``Wire`` to text), ``flow`` (an ``interconnect.Flow`` whose way is
     drawn, with the wire that it waits for), ``focus`` (a kind of part to be framed). It has no ghost: two servers in one
     picture would only confuse.
     """
 
     def __init__(self, title: str = "", width: int = 620, height: int = 0) -> None:
         super().__init__(title, width, height or TALL + (24 if title else 0))
-        self._wirings: dict[Server, Wiring] = {}
+        self._layouts: dict[Server, Layout] = {}
         self._blocks: dict[str, tuple[list[Any], dict[str, Any]]] = {}  # boxes of this drawing, by kind
+
+    def _top(self) -> float:
+        return self.height - (24.0 if self.title else 0.0)
 
     def _build(self, figure: Figure) -> Axes:
         axes = figure.add_axes((0, 0, 1, 1))
@@ -66,7 +62,7 @@ class Anatomy(Chart):
         axes.set_xlim(0, self.width)
         axes.set_ylim(0, self.height)
         # What no server changes is drawn once.
-        rows = self._rows()
+        rows = rows_of(self._top())
         top, bottom = rows["head"][0] + rows["head"][1], rows["edge"][0]
         chassis = Rectangle((5, bottom), self.width - 10, top - bottom, facecolor=style.SHADES[0], edgecolor=style.GHOST,
                             linewidth=1.2, zorder=0)  # fmt: skip
@@ -74,116 +70,20 @@ class Anatomy(Chart):
         self._scale(axes)
         return axes
 
-    # Where things stand.
-
-    def _rows(self) -> dict[str, tuple[float, float]]:
-        """Bottom and height of each row, in pixels."""
-        y, rows = self.height - (24.0 if self.title else 0.0) - 4, {}
-        stretch = (y - 4) / (TALL - 8)
-        for name, height, room in ROWS:
-            rows[name] = (y - height, float(height))
-            y -= height + room * stretch
-        return rows
-
-    def _places(self, node: Wiring) -> dict[Part, Box]:
-        rows, left, right = self._rows(), 14.0, self.width - 14.0
-        places: dict[Part, Box] = {}
-
-        def share(count: int) -> list[tuple[float, float]]:
-            edges = np.linspace(left, right, count + 1)
-            return [(float(a), float(b)) for a, b in zip(edges, edges[1:], strict=False)]
-
-        bottom, height = rows["card"]
-        cards = node.of("accelerator")
-        for card, (a, b) in zip(cards, share(len(cards)) if cards else [], strict=True):
-            middle, die, stack = (a + b) / 2, 0.38 * min(b - a, 90), 0.33 * min(b - a, 90)
-            start = middle - (die + stack + 13) / 2
-            places[card] = (start, bottom + 17, die, height - 34)
-            places["accelerator memory", card[1]] = (start + die + 13, bottom + 17, stack, height - 34)
-        for kind in ("PCIe switch", "processor", "system memory"):
-            found = node.of(kind)
-            for part, (a, b) in zip(found, share(len(found)) if found else [], strict=True):
-                wide = min(b - a - 10, 144.0 if kind != "PCIe switch" else b - a)
-                places[part] = ((a + b - wide) / 2, rows[kind][0], wide, rows[kind][1])
-        for part in node.of("scale-up switch"):
-            places[part] = (left, rows[part[0]][0], right - left, rows[part[0]][1])
-        hubs = node.of("PCIe switch") or node.of("processor")
-        for hub, (a, b) in zip(hubs, share(len(hubs)), strict=True):
-            self._leaves(node, hub, (a, b), rows["leaf"], mirrored=bool(hub[1] % 2), places=places)
-        for part in node.of("outside"):
-            port = places["network port", part[1]]
-            places[part] = (port[0], rows["outside"][0], port[2], rows["outside"][1])
-        return places
-
-    @staticmethod
-    def _leaves(node: Wiring, hub: Part, span: tuple[float, float], row: tuple[float, float], mirrored: bool,
-                places: dict[Part, Box]) -> None:  # fmt: skip
-        """Network ports and drives of one hub: ports outside, drives inside, a channel for the uplink between."""
-        mine = {kind: [w.a for w in node.wires if w.b == hub and w.a[0] == kind] for kind in ("network port", "drive")}
-        if hub[0] == "processor":  # drives above it, ports beside it, so that their cables pass
-            middle = (span[0] + span[1] - 35 * len(mine["drive"]) + 5) / 2
-            for start, kind in ((span[0] + 8, "network port"), (middle, "drive")):
-                for i, part in enumerate(mine[kind]):
-                    places[part] = (start + 35 * i, row[0], 30.0, row[1])
-            return
-        order: list[Part | None] = [*mine["network port"], None, *mine["drive"]]
-        side = max(map(len, mine.values()))
-        pitch = min(34.0, ((span[1] - span[0]) / 2 + 1.5) / (side + 0.33))
-        wide = pitch - 5
-        # The channel stands in the middle of its hub, whatever hangs on either side.
-        centre, at = (span[0] + span[1]) / 2, order.index(None)
-        for i, leaf in enumerate(order):
-            if leaf is not None:
-                away = (i - at - (0.17 if i > at else -0.17)) * pitch * (-1 if mirrored else 1)
-                places[leaf] = (centre + away - wide / 2, row[0], wide, row[1])
-
-    def _way(self, wire: Wire, places: Mapping[Part, Box], node: Wiring) -> list[tuple[float, float]]:
-        """Corners of a wire on the page."""
-        a, b = places[wire.a], places[wire.b]
-        above, below = (a, b) if a[1] > b[1] else (b, a)
-        if wire.kind == "accelerator memory":
-            y = a[1] + a[3] / 2
-            return [(b[0] + b[2], y), (a[0], y)]
-        if wire.kind == "socket link":
-            y = a[1] + a[3] / 2
-            return [(a[0] + a[2], y), (b[0], y)]
-        upper, lower = above[1], below[1] + below[3]
-        if wire.a[0] == "PCIe switch":  # down its channel, then to its place on the processor
-            x = above[0] + above[2] / 2
-            mates = [w.a for w in node.wires if w.b == wire.b and w.a[0] == "PCIe switch"]
-            end = below[0] + below[2] * (mates.index(wire.a) + 1) / (len(mates) + 1)
-            bend = lower + 15
-            return [(x, upper), (x, bend), (end, bend), (end, lower)]
-        small = a if a[2] < b[2] else b
-        x = small[0] + small[2] / 2
-        big = b if small is a else a
-        if wire.kind == "network" and any(w.a == wire.b and w.b[0] == "processor" for w in node.wires):
-            x -= 7  # beside the slot's own wire, which leaves the port downward too
-        if big[0] < x < big[0] + big[2]:
-            return [(x, upper), (x, lower)]
-        # A leaf beside its processor: along a rail above it.
-        x += 7 if wire.kind == "PCIe" else 0
-        rail, end = lower + 11, min(max(x, big[0] + 8), big[0] + big[2] - 8)
-        return [(x, upper), (x, rail), (end, rail), (end, lower)]
-
-    # Drawing.
-
     def _draw(self, marks: dict[str, Any], ghost: dict[str, Any] | None) -> None:
         server = marks["server"]
-        if server not in self._wirings:
-            self._wirings[server] = interconnect.wiring(server)
-        node, flow, focus = self._wirings[server], marks.get("flow"), marks.get("focus")
-        places, rows = self._places(node), self._rows()
+        if server not in self._layouts:
+            self._layouts[server] = Layout(interconnect.wiring(server), self.width, self._top())
+        layout, flow, labels = self._layouts[server], marks.get("flow"), marks.get("labels", "one direction")
         self._blocks = {}
-        self._head(server, rows["head"])
-        if not node.of("accelerator"):
-            self._empty(rows)
-        self._wires(node, places, flow)
-        for card in node.of("accelerator"):
-            self._card(node, card, places)
-        labels = marks.get("labels", "one direction")
-        self._parts(node, places, labels, flow, focus)
-        self._labels(node, places, labels, flow)
+        self._head(server, layout.rows["head"])
+        if not layout.node.of("accelerator"):
+            self._empty(layout.rows)
+        self._wires(layout, flow)
+        for card in layout.node.of("accelerator"):
+            self._card(layout, card)
+        self._parts(layout, labels, flow, marks.get("focus"))
+        self._labels(layout, labels, flow)
         self._draw_blocks()
 
     def _head(self, server: Server, row: tuple[float, float]) -> None:
@@ -216,20 +116,20 @@ class Anatomy(Chart):
         self._text(self.width / 2, (low + high) / 2, "no accelerators, no scale-up switch, no PCIe switches", "empty text",
                    color=style.QUIET, ha="center", va="center", zorder=6)  # fmt: skip
 
-    def _card(self, node: Wiring, card: Part, places: Mapping[Part, Box]) -> None:
-        die, stack = places[card], places["accelerator memory", card[1]]
+    def _card(self, layout: Layout, card: Part) -> None:
+        die, stack = layout.places[card], layout.places["accelerator memory", card[1]]
         self._block(die[0] - 4, die[1] - 17, stack[0] + stack[2] - die[0] + 8, die[3] + 34, "card", facecolor="white",
                   edgecolor=style.GHOST, linewidth=1, zorder=0.5)  # fmt: skip
-        name = short(str(node.server.accelerator))
+        name = short(str(layout.node.server.accelerator))
         self._text(stack[0] + stack[2] + 1, die[1] + die[3] + 8, name, "card text", weight="bold", ha="right", va="center",
                    zorder=7)  # fmt: skip
 
-    def _wires(self, node: Wiring, places: Mapping[Part, Box], flow: Flow | None) -> None:
+    def _wires(self, layout: Layout, flow: Flow | None) -> None:
         waiting = flow.waiting if flow else []
         groups: dict[tuple[str, float], list[list[tuple[float, float]]]] = {}
         cases: dict[str, list[list[tuple[float, float]]]] = {PATH: [], WAITS: []}
-        for wire in node.wires:
-            way, used = self._way(wire, places, node), flow.share(wire) if flow else 0.0
+        for wire in layout.node.wires:
+            way, used = layout.way(wire), flow.share(wire) if flow else 0.0
             if wire.kind == "accelerator memory":
                 self._band(wire, way, WAITS if wire in waiting else PATH if used else "")
                 continue
@@ -268,11 +168,13 @@ class Anatomy(Chart):
             self._block(x0, y - tall / 2 - 4, x1 - x0, tall + 8, f"band {case}", **look)
         self._block(x0, y - tall / 2, x1 - x0, tall, "band", facecolor=BAND, edgecolor=BAND, linewidth=0, zorder=4.5)
 
-    def _parts(self, node: Wiring, places: Mapping[Part, Box], labels: Any, flow: Flow | None,
-               focus: str | None) -> None:  # fmt: skip
+    def _parts(self, layout: Layout, labels: Any, flow: Flow | None, focus: str | None) -> None:
+        node, places = layout.node, layout.places
         on_way = {part for _, a, b in flow.loads for part in (a, b)} if flow else set()
-        words = self._words(node)
-        slot = next((self._said(w, labels) for w in node.wires if w.a[0] == "PCIe switch"), "")
+        slot = (
+            "" if callable(labels) else next((self._said(w, labels) for w in node.wires if w.a[0] == "PCIe switch"), "")
+        )
+        words = self._words(node, slot)
         tight = {"drive": 7.5, "network port": 8.0, "accelerator memory": 8.0, "PCIe switch": 8.0}
         for part in node.parts:
             if part[0] == "outside":
@@ -282,12 +184,12 @@ class Anatomy(Chart):
             strong = part in on_way or part[0] == focus
             self._block(left, bottom, wide, tall, f"{part[0]} {strong}", facecolor=face, zorder=5,
                       edgecolor=style.LIMIT if strong else style.INK, linewidth=2.2 if strong else 0.7)  # fmt: skip
-            self._text(left + wide / 2, bottom + tall / 2, words[part[0]].format(part[1], slot=slot), "part text", color=ink,
+            self._text(left + wide / 2, bottom + tall / 2, words[part[0]].format(part[1]), "part text", color=ink,
                        ha="center", va="center", zorder=7,
                        fontsize=self._points(tight.get(part[0], style.SMALL)))  # fmt: skip
         beyond = node.of("outside")
         if beyond:
-            row, strong = self._rows()["outside"], any(p[0] == "outside" for p in on_way) or focus == "outside"
+            row, strong = layout.rows["outside"], any(p[0] == "outside" for p in on_way) or focus == "outside"
             count, link = len(beyond), node.server.scale_out_link
             each = units.format_bit_rate(link.bandwidth) if link else ""
             text = f"the network, and other servers: {count} x {each}"
@@ -297,7 +199,7 @@ class Anatomy(Chart):
                        va="center", zorder=7, fontsize=self._points(style.SMALL))  # fmt: skip
 
     @staticmethod
-    def _words(node: Wiring) -> dict[str, str]:
+    def _words(node: Wiring, slot: str) -> dict[str, str]:
         server = node.server
         cpu, card = server.cpu, server.accelerator
         assert cpu is not None  # the wiring has seen to it
@@ -307,7 +209,7 @@ class Anatomy(Chart):
             "scale-up switch": f"{switches:g} switches, {fabric}: every card reaches every other",
             "accelerator": "{}",
             "accelerator memory": units.format_bytes(card.memory_bytes).replace(" ", "\n") if card else "",
-            "PCIe switch": "PCIe switch, {slot}",
+            "PCIe switch": f"PCIe switch{slot and ', '}{slot}",
             "network port": "NIC",
             "drive": "SSD",
             "processor": f"{str(cpu).removeprefix('NVIDIA ')}\n{cpu.cores:g} cores",
@@ -316,6 +218,8 @@ class Anatomy(Chart):
 
     def _said(self, wire: Wire, labels: Any) -> str:
         """What is written on a wire."""
+        if callable(labels):
+            return str(labels(wire))
         if labels == "one direction":
             return units.format_rate(wire.bandwidth)
         if labels == "both directions":
@@ -323,45 +227,26 @@ class Anatomy(Chart):
             return units.format_rate(two * wire.bandwidth)
         return units.format_time(float(labels) / wire.bandwidth, 2)
 
-    def _labels(self, node: Wiring, places: Mapping[Part, Box], labels: Any, flow: Flow | None) -> None:
+    def _labels(self, layout: Layout, labels: Any, flow: Flow | None) -> None:
         """Each kind of wire is named once, at its first; the memory of each card, and what a transfer waits for, too."""
         waits, seen = flow.waiting if flow else [], set()
-        for wire in node.wires:
+        for wire in sorted(layout.node.wires, key=lambda wire: wire not in waits):
             said, hot = self._said(wire, labels), wire in waits
+            if not said:
+                continue
             look = {"weight": "bold" if hot else "normal", "color": "#a84300" if hot else style.INK, "zorder": 8,
                     "fontsize": self._points(8.0)}  # fmt: skip
             if wire.kind == "accelerator memory":
-                die, stack = places[wire.b], places[wire.a]
+                die, stack = layout.places[wire.b], layout.places[wire.a]
                 self._text(stack[0] + stack[2] + 1, die[1] - 9, said, "wire text", ha="right", va="center", **look)
                 continue
-            key = (wire.kind, wire.a[0] if wire.kind == "PCIe" else "", hot)
+            key = (wire.kind, wire.a[0] if wire.kind == "PCIe" else "")
             # A port's slot is written on its switch, and what has been said is not said again.
             if key in seen or (wire.a[0] == "network port" and wire.b[0] == "PCIe switch" and not hot):
                 continue
             seen.add(key)
-            x, y, words, side = self._beside(wire, self._way(wire, places, node), said)
+            x, y, words, side = layout.beside(wire, said)
             self._text(x, y, words, "wire text", ha=side, va="center", bbox=BACKING, **look)
-
-    def _beside(self, wire: Wire, way: Sequence[tuple[float, float]], said: str) -> tuple[float, float, str, str]:
-        """Where the words of a wire stand, and how: x, y, words, alignment."""
-        rows = self._rows()
-        card, fabric, switch, leaf = (rows[n] for n in ("card", "scale-up switch", "PCIe switch", "leaf"))
-        right = way[0][0] + 4 + wire.bandwidth / PER_PIXEL / 2
-        if wire.kind == "scale-up link":
-            return right, (fabric[0] + card[0] + card[1]) / 2, f"{wire.name}\n{said}", "left"
-        if wire.kind == "PCIe" and wire.a[0] == "accelerator":
-            return right, (card[0] + switch[0] + switch[1]) / 2, f"{wire.name}\n{said}", "left"
-        if wire.kind == "socket link":
-            return (way[0][0] + way[1][0]) / 2, way[0][1] + 8, said, "center"
-        if wire.kind == "drive":
-            first = way[0][0] if way[0][1] < leaf[0] + 1 else way[-1][0]
-            y = leaf[0] - 8 if wire.b[0] == "PCIe switch" else leaf[0] + leaf[1] + 8
-            return first - 14, y, f"{said} each", "left"
-        if wire.a[0] == "PCIe switch":
-            return (way[0][0] + way[-1][0]) / 2 + 3, way[1][1] + 10, said, "center"
-        if wire.kind == "network":
-            return right, rows["system memory"][0] + 6, said, "left"
-        return right, (way[0][1] + way[-1][1]) / 2, said, "left"
 
     def _scale(self, axes: Axes) -> None:
         """What a width stands for, along the lower edge."""
@@ -380,13 +265,20 @@ class Anatomy(Chart):
     def _describe(self, **marks: Any) -> str:
         if "server" not in marks:
             return "An empty chart."
-        node, labels, flow = self._wirings[marks["server"]], marks.get("labels", "one direction"), marks.get("flow")
+        node, labels, flow = (
+            self._layouts[marks["server"]].node,
+            marks.get("labels", "one direction"),
+            marks.get("flow"),
+        )
         counts = [
             f"{len(node.of(kind))} x {kind}" for kind in interconnect.PARTS if kind != "outside" and node.of(kind)
         ]
-        first = {(wire.kind, wire.name): wire for wire in node.wires}
-        wires = [f"{kind} ({name}) {self._said(first[kind, name], labels)}" for kind, name, _, _ in node.kinds()]
-        said = f"{node.server} taken apart: {', '.join(counts)}. On its wires: {'; '.join(wires)}."
+        used = {wire for wire, _, _ in flow.loads} if flow else set()
+        # A wire on the way speaks for its kind.
+        first = {(wire.kind, wire.name): wire for wire in sorted(node.wires, key=lambda wire: wire in used)}
+        wires = [(f"{kind} ({name})", self._said(first[kind, name], labels)) for kind, name, _, _ in node.kinds()]
+        on_wires = "; ".join(f"{wire} {words}" for wire, words in wires if words) or "nothing"
+        said = f"{node.server} taken apart: {', '.join(counts)}. On its wires: {on_wires}."
         if flow is not None:
             wire = flow.bottleneck
             said += (f" A way is drawn over {len({w for w, _, _ in flow.loads})} wires; it waits for {wire.name}, between "
