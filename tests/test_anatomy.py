@@ -244,14 +244,16 @@ def test_words_on_wires_a_way_and_a_frame_change_picture_and_description() -> No
         "time": {"labels": 80 * GB},
         "focus": {"focus": "drive"},
         "flow": {"flow": H100.flow([(("system memory", 0), CARDS[0])])},
+        "own words": {"labels": lambda wire: "busy" if wire.kind == "socket link" else ""},
     }.items():
         seen[name] = (chart.update(server=server, **marks).png(), chart.alt)
-    assert len({png for png, _ in seen.values()}) == len({alt for _, alt in seen.values()}) == 5
+    assert len({png for png, _ in seen.values()}) == len({alt for _, alt in seen.values()}) == 6
     assert "scale-up link (NVLink 4) 900 GB/s" in seen["both"][1]
     assert "accelerator memory (HBM3) 3.35 TB/s" in seen["both"][1]  # sheets add up no directions of memory
     assert "network (InfiniBand NDR x4) 1.6 s" in seen["time"][1]
     assert "waits for PCIe 5.0 x16" in seen["flow"][1]
     assert seen["focus"][1].endswith("Framed: drive.")
+    assert "On its wires: socket link (between the processors) busy." in seen["own words"][1]
 
 
 def test_memory_wider_than_its_card_is_not_in_the_catalog() -> None:
