@@ -48,6 +48,7 @@ def test_the_poster_of_a_dgx_h100_by_hand() -> None:
     assert rates["PCIe 5.0 x16"] == 63e9
     assert rates["InfiniBand NDR x4"] == 50e9
     assert rates["DDR5, 8 channels"] == 8 * 4.8e9 * 8
+    assert catalog.board("DGX H100").pcie_switches == 4
 
 
 def test_each_pcie_switch_has_two_cards_two_ports_two_drives_and_one_way_up() -> None:
@@ -139,6 +140,7 @@ def test_no_way_is_wider_than_its_narrowest_wire_nor_the_sum_of_flows_than_its_p
     [
         (lambda: H100.route(("accelerator", 8), CARDS[0]), "DGX H100 has no accelerator 8"),
         (lambda: H100.route(CARDS[0], CARDS[1], {"scale-up link", "PCIe"}), "no way leads from accelerator memory 0"),
+        (lambda: H100.of("card"), "kind='card'"),
         (lambda: H100.flow([]), "at least one pair"),
         (lambda: H100.flow([(CARDS[0], CARDS[0])]), "two different parts"),
         (lambda: H100.flow([(CARDS[0], CARDS[1])]).time(-1), "n_bytes=-1"),
@@ -224,7 +226,7 @@ def test_wires_touch_the_parts_that_they_join(name: str) -> None:
 def test_widths_are_to_scale_and_the_picture_follows_the_server() -> None:
     chart = lab.Anatomy()
     first = chart.update(server=catalog.server("DGX H100")).png()
-    boxes = chart._pools["band"][0].get_paths()
+    boxes = chart._pools["base band"][0].get_paths()
     tall = [np.ptp(path.vertices[:, 1]) for path in boxes]
     assert tall == pytest.approx(8 * [33.5])  # 3.35 TB/s at 100 GB/s a pixel
     assert "3.35 TB/s" in chart.alt

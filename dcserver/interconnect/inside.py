@@ -19,7 +19,7 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.catalog import Board, Cpu, Server
-from dcserver.checks import require_non_negative, require_whole
+from dcserver.checks import require_choice, require_non_negative, require_whole
 from dcserver.interconnect.arrays import plain
 from dcserver.units import format_rate
 
@@ -117,6 +117,7 @@ class Wiring:
 
     def of(self, kind: str) -> list[Part]:
         """The parts of a kind (one of ``PARTS``), in order."""
+        require_choice(PARTS, kind=kind)
         return [part for part in self.parts if part[0] == kind]
 
     def kinds(self) -> list[tuple[str, str, int, float]]:

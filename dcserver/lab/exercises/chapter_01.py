@@ -13,6 +13,8 @@ UPLINKS = 4  # PCIe switches of a DGX H100
 def _lanes(design: Mapping[str, Any]) -> dict[str, float]:
     """What a node of two EPYC 7742 without PCIe switches has, by how many parts hang on its lanes."""
     known = ("accelerators", "network ports", "drives")
+    if not isinstance(design, Mapping) or set(known) - set(design):
+        raise ValueError(f"a dictionary with a number for each of {', '.join(known)} is wanted")
     if unknown := set(design) - set(known):
         raise ValueError(f"{', '.join(sorted(map(str, unknown)))} is no part of this node; it has {', '.join(known)}")
     cards, ports, drives = (float(design[name]) for name in known)

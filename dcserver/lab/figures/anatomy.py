@@ -1,10 +1,12 @@
 """A server taken apart: its parts in the order in which bytes reach the work, each wire as wide as its bandwidth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -12,7 +14,7 @@ from matplotlib.patches import Rectangle
 from dcserver import energy, interconnect, units
 from dcserver.catalog import Server
 from dcserver.interconnect import Flow, Wire, Wiring
-from dcserver.lab import style
+from dcserver.lab import stamp, style
 from dcserver.lab.figures.chart import Chart
 from dcserver.lab.figures.layout import PER_PIXEL, TALL, Layout, Part, rows_of
 
@@ -31,6 +33,13 @@ LOOKS = {
 }
 INKS = {"accelerator memory": "#009e73", "scale-up link": "#0072b2", "PCIe": style.INK, "drive": "#a17000",
         "network": "#b0487f", "socket link": style.QUIET, "system memory": "#009e73"}  # fmt: skip
+# Behind words, so that a wire that runs through them does not cross them out.
+BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
+FRAMES = {
+    False: {"edgecolor": style.INK, "linewidth": 0.7, "zorder": 5},
+    True: {"edgecolor": style.LIMIT, "linewidth": 2.2, "zorder": 5},
+}
+TIGHT = {"drive": 7.5, "network port": 8.0, "accelerator memory": 8.0, "PCIe switch": 8.0}  # type sizes
 PATH, WAITS, BAND = "#f5d899", "#e68e4d", "#4dbb9d"
 
 
@@ -43,15 +52,20 @@ class Anatomy(Chart):
     """The parts of one server and every wire between them, its width to scale; a transfer's way drawn in.
 
     Marks: ``server`` (of the catalog, one whose wiring is known), ``labels`` (what is written on wires: "one direction",
-    "both directions", a number of bytes whose time to pass is written, or a function from ``Wire`` to text), ``flow`` (an ``interconnect.Flow`` whose way is
-    drawn, with the wire that it waits for), ``focus`` (a kind of part to be framed). It has no ghost: two servers in one
-    picture would only confuse.
+    "both directions", a number of bytes whose time to pass is written, or a function from ``Wire`` to text), ``flow`` (an
+    ``interconnect.Flow`` whose way is drawn, with the wire that it waits for), ``focus`` (a kind of part to be framed). It
+    has no ghost: two servers in one picture would only confuse.
     """
 
     def __init__(self, title: str = "", width: int = 620, height: int = 0) -> None:
         super().__init__(title, width, height or TALL + (24 if title else 0))
         self._layouts: dict[Server, Layout] = {}
         self._blocks: dict[str, tuple[list[Any], dict[str, Any]]] = {}  # boxes of this drawing, by kind
+        # A server's own boxes and names are drawn once and kept as pixels; a move draws wires, ways and frames over them.
+        self._layer = ""
+        self._kept: dict[str, int] = {}
+        self._standing: Server | None = None
+        self._bases: dict[Server, np.ndarray] = {}
 
     def _top(self) -> float:
         return self.height - (24.0 if self.title else 0.0)
@@ -75,16 +89,56 @@ class Anatomy(Chart):
         if server not in self._layouts:
             self._layouts[server] = Layout(interconnect.wiring(server), self.width, self._top())
         layout, flow, labels = self._layouts[server], marks.get("flow"), marks.get("labels", "one direction")
-        self._blocks = {}
-        self._head(server, layout.rows["head"])
-        if not layout.node.of("accelerator"):
-            self._empty(layout.rows)
+        if server == self._standing:
+            self._used.update(self._kept)
+        else:
+            self._layer = "base "
+            self._base(layout)
+            self._draw_blocks()
+            self._layer, self._standing, self._kept = "", server, dict(self._used)
         self._wires(layout, flow)
-        for card in layout.node.of("accelerator"):
-            self._card(layout, card)
-        self._parts(layout, labels, flow, marks.get("focus"))
+        self._changing_parts(layout, labels, flow, marks.get("focus"))
         self._labels(layout, labels, flow)
         self._draw_blocks()
+
+    def _take(self, key: str, make: Callable[[], Any]) -> Any:
+        return super()._take(self._layer + key, make)
+
+    def _png(self, canvas: FigureCanvasAgg) -> bytes:
+        if self._background is None:
+            self._draw_background(canvas)
+        pixels = np.asarray(canvas.buffer_rgba())
+        base = self._bases.get(self._standing) if self._standing else None
+        if base is None:
+            canvas.restore_region(self._background)
+            self._stamp(pixels, canvas, base=True)
+            if self._standing:
+                self._bases[self._standing] = pixels.copy()
+        else:
+            pixels[...] = base
+        self._stamp(pixels, canvas, base=False)
+        return style.png_bytes(canvas.buffer_rgba(), *canvas.get_width_height(physical=True))
+
+    def _stamp(self, pixels: np.ndarray, canvas: FigureCanvasAgg, base: bool) -> None:
+        chosen = [pool for key, pool in self._pools.items() if key.startswith("base ") == base]
+        for artist in sorted((a for pool in chosen for a in pool if a.get_visible()), key=Artist.get_zorder):
+            stamp.draw(pixels, artist, canvas)
+
+    def _base(self, layout: Layout) -> None:
+        """What stands there whatever is written on the wires."""
+        self._head(layout.node.server, layout.rows["head"])
+        if not layout.node.of("accelerator"):
+            self._empty(layout.rows)
+        for card in layout.node.of("accelerator"):
+            self._card(layout, card)
+        for wire in layout.node.wires:
+            if wire.kind == "accelerator memory":
+                self._band(wire, layout.way(wire), "")
+        words = self._words(layout.node, "")
+        for part in layout.node.parts:
+            if part[0] not in ("PCIe switch", "outside"):
+                self._part(part, layout, words, strong=False)
+        self._outside(layout, strong=False)
 
     def _head(self, server: Server, row: tuple[float, float]) -> None:
         y = row[0] + row[1] / 2
@@ -131,7 +185,8 @@ class Anatomy(Chart):
         for wire in layout.node.wires:
             way, used = layout.way(wire), flow.share(wire) if flow else 0.0
             if wire.kind == "accelerator memory":
-                self._band(wire, way, WAITS if wire in waiting else PATH if used else "")
+                if used:
+                    self._band(wire, way, WAITS if wire in waiting else PATH)
                 continue
             groups.setdefault((wire.kind, wire.bandwidth), []).append(way)
             if used:
@@ -153,6 +208,7 @@ class Anatomy(Chart):
             blocks = self._take(key, lambda: self.axes.add_collection(PolyCollection([]), autolim=False))
             blocks.set_verts(corners)
             blocks.set(**{"linewidth": 1.0, **look})
+        self._blocks = {}
 
     def _lines(self, ways: Sequence[Sequence[tuple[float, float]]], key: str, **look: Any) -> None:
         if ways:
@@ -168,35 +224,35 @@ class Anatomy(Chart):
             self._block(x0, y - tall / 2 - 4, x1 - x0, tall + 8, f"band {case}", **look)
         self._block(x0, y - tall / 2, x1 - x0, tall, "band", facecolor=BAND, edgecolor=BAND, linewidth=0, zorder=4.5)
 
-    def _parts(self, layout: Layout, labels: Any, flow: Flow | None, focus: str | None) -> None:
-        node, places = layout.node, layout.places
+    def _changing_parts(self, layout: Layout, labels: Any, flow: Flow | None, focus: str | None) -> None:
+        """Framed parts, and the PCIe switches, which say what their slots carry."""
         on_way = {part for _, a, b in flow.loads for part in (a, b)} if flow else set()
-        slot = (
-            "" if callable(labels) else next((self._said(w, labels) for w in node.wires if w.a[0] == "PCIe switch"), "")
-        )
-        words = self._words(node, slot)
-        tight = {"drive": 7.5, "network port": 8.0, "accelerator memory": 8.0, "PCIe switch": 8.0}
-        for part in node.parts:
-            if part[0] == "outside":
-                continue
-            left, bottom, wide, tall = places[part]
-            face, ink = LOOKS[part[0]]
+        switches = [wire for wire in layout.node.wires if wire.a[0] == "PCIe switch"]
+        words = self._words(layout.node, self._said(switches[0], labels) if switches and not callable(labels) else "")
+        for part in layout.node.parts:
             strong = part in on_way or part[0] == focus
-            self._block(left, bottom, wide, tall, f"{part[0]} {strong}", facecolor=face, zorder=5,
-                      edgecolor=style.LIMIT if strong else style.INK, linewidth=2.2 if strong else 0.7)  # fmt: skip
-            self._text(left + wide / 2, bottom + tall / 2, words[part[0]].format(part[1]), "part text", color=ink,
-                       ha="center", va="center", zorder=7,
-                       fontsize=self._points(tight.get(part[0], style.SMALL)))  # fmt: skip
-        beyond = node.of("outside")
-        if beyond:
-            row, strong = layout.rows["outside"], any(p[0] == "outside" for p in on_way) or focus == "outside"
-            count, link = len(beyond), node.server.scale_out_link
-            each = units.format_bit_rate(link.bandwidth) if link else ""
-            text = f"the network, and other servers: {count} x {each}"
-            self._block(14, row[0], self.width - 28, row[1], f"outside {strong}", facecolor=LOOKS["network port"][0], zorder=5,
-                      edgecolor=style.LIMIT if strong else style.INK, linewidth=2.2 if strong else 0.7)  # fmt: skip
-            self._text(self.width / 2, row[0] + row[1] / 2, text, "part text", color=style.INK, ha="center",
-                       va="center", zorder=7, fontsize=self._points(style.SMALL))  # fmt: skip
+            if part[0] != "outside" and (strong or part[0] == "PCIe switch"):
+                self._part(part, layout, words, strong)
+        if focus == "outside" or any(part[0] == "outside" for part in on_way):
+            self._outside(layout, strong=True)
+
+    def _part(self, part: Part, layout: Layout, words: Mapping[str, str], strong: bool) -> None:
+        left, bottom, wide, tall = layout.places[part]
+        face, ink = LOOKS[part[0]]
+        self._block(left, bottom, wide, tall, f"{part[0]} {strong}", facecolor=face, **FRAMES[strong])
+        self._text(left + wide / 2, bottom + tall / 2, words[part[0]].format(part[1]), "part text", color=ink, ha="center",
+                   va="center", zorder=7, fontsize=self._points(TIGHT.get(part[0], style.SMALL)))  # fmt: skip
+
+    def _outside(self, layout: Layout, strong: bool) -> None:
+        count, link = len(layout.node.of("outside")), layout.node.server.scale_out_link
+        if not count or link is None:
+            return
+        bottom, tall = layout.rows["outside"]
+        text = f"the network, and other servers: {count} x {units.format_bit_rate(link.bandwidth)}"
+        self._block(14, bottom, self.width - 28, tall, f"outside {strong}", facecolor=LOOKS["network port"][0],
+                    **FRAMES[strong])  # fmt: skip
+        self._text(self.width / 2, bottom + tall / 2, text, "part text", color=style.INK, ha="center", va="center",
+                   zorder=7, fontsize=self._points(style.SMALL))  # fmt: skip
 
     @staticmethod
     def _words(node: Wiring, slot: str) -> dict[str, str]:
@@ -286,7 +342,3 @@ class Anatomy(Chart):
         if marks.get("focus"):
             said += f" Framed: {marks['focus']}."
         return said
-
-
-# Behind words, so that a wire that runs through them does not cross them out.
-BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
