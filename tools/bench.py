@@ -108,7 +108,7 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
-    fabric = interconnect.fabric(450e9, 50e9)
+    fabric, epyc = interconnect.fabric(450e9, 50e9), catalog.cpu("EPYC 7742")
     yield "compute.roofline", lambda x: compute.roofline(h100, 10 + x)
     yield "compute.matmul", lambda x: compute.matmul(h100, 512 + x, 4096, 4096)
     yield "compute.operator", lambda x: compute.operator(h100, "softmax", rows=512 + x, columns=4096)
@@ -125,6 +125,7 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     llama = catalog.transformer("Llama 3.1 8B")
     yield "inference.step", lambda x: inference.step(llama, h100, requests=1 + x % 512, context=1000)
     yield "inference.offline", lambda x: inference.offline(llama, h100, input_tokens=1 + x % 4096, output_tokens=200)
+    yield "interconnect.lane_budget", lambda x: interconnect.lane_budget(epyc, x % 16, 8, 8)
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)

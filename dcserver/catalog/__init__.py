@@ -9,6 +9,7 @@ from dcserver.catalog.nouns import (
     DTYPE_BYTES,
     DTYPES,
     Accelerator,
+    Board,
     Cluster,
     ConvNet,
     Cpu,
@@ -29,6 +30,7 @@ __all__ = [
     "DTYPES",
     "DTYPE_BYTES",
     "Accelerator",
+    "Board",
     "Cluster",
     "ConvNet",
     "Cpu",
@@ -44,6 +46,7 @@ __all__ = [
     "Table",
     "Transformer",
     "accelerator",
+    "board",
     "constants",
     "convnet",
     "cpu",
@@ -82,6 +85,11 @@ def link(name: str) -> Link:
 def server(name: str) -> Server:
     """The server of that name."""
     return table("servers").find(name)
+
+
+def board(name: str) -> Board:
+    """How the parts of the server of that name hang together."""
+    return table("boards").find(name)
 
 
 def transformer(name: str) -> Transformer:

@@ -222,6 +222,17 @@ class Server(Noun):
         return self.scale_out_links * self.scale_out_link.bandwidth if self.scale_out_link else float("nan")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Board(Noun):
+    """How the parts of a server hang together: its name is the server's."""
+
+    host_bus: Link | None = field(default=None, metadata={"column": "host_bus", "table": "links"})
+    pcie_switches: float = fact("pcie_switches", "1", "PCIe switches; each shares one slot's lanes upward; 0 = none")
+    scale_up_switches: float = fact("scale_up_switches", "1", "switches that join the accelerators; 0 = none")
+    drive_lanes: float = fact("drive_lanes", "1", "PCI Express lanes of a drive")
+    socket_bandwidth: float = fact("socket_bandwidth_Bps", "B/s", "between two processors, one direction, all links")
+
+
 TOPOLOGIES = ("nvswitch", "ring", "torus", "fat tree", "rail-optimised", "dragonfly")
 
 

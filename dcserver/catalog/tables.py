@@ -18,6 +18,7 @@ from dcserver.catalog import names
 from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
     Accelerator,
+    Board,
     ConvNet,
     Cpu,
     DataSet,
@@ -38,6 +39,7 @@ TABLES: dict[str, type[Noun]] = {
     "cpus": Cpu,
     "links": Link,
     "servers": Server,
+    "boards": Board,
     "transformers": Transformer,
     "convnets": ConvNet,
     "grids": Grid,

@@ -8,7 +8,7 @@ from typing import Any
 
 _HOME = {
     **dict.fromkeys(
-        ["Axis", "Bars", "Chart", "Curve", "Curves", "Graph", "Heatmap", "Limit", "Point", "Roofline", "Scatter",
+        ["Anatomy", "Axis", "Bars", "Chart", "Curve", "Curves", "Graph", "Heatmap", "Limit", "Point", "Roofline", "Scatter",
          "StackedBars", "Timeline", "Waterfall", "arrange", "axis", "log_axis", "narrowest_cut"], "figures"),
     **dict.fromkeys(["Picture", "Table", "show", "table"], "pictures"),
     "Panel": "panels",

@@ -1,5 +1,6 @@
 """Pictures: each chart is described once, takes results as marks, and can be drawn again in place."""
 
+from dcserver.lab.figures.anatomy import Anatomy
 from dcserver.lab.figures.axes import Axis, log_axis
 from dcserver.lab.figures.bars import Bars, StackedBars, Waterfall
 from dcserver.lab.figures.chart import Chart
@@ -10,6 +11,6 @@ from dcserver.lab.figures.lines import Curve, Curves, Limit, Point, Roofline, Sc
 axis = Axis
 
 __all__ = [
-    "Axis", "Bars", "Chart", "Curve", "Curves", "Graph", "Heatmap", "Limit", "Point", "Roofline", "Scatter",
+    "Anatomy", "Axis", "Bars", "Chart", "Curve", "Curves", "Graph", "Heatmap", "Limit", "Point", "Roofline", "Scatter",
     "StackedBars", "Timeline", "Waterfall", "arrange", "axis", "log_axis", "narrowest_cut",
 ]  # fmt: skip
