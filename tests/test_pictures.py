@@ -1,5 +1,6 @@
 """Pictures and tables as the output of a cell."""
 
+import re
 import subprocess
 import sys
 
@@ -86,3 +87,15 @@ def test_sentences_that_begin_with_a_number_stand_on_the_left() -> None:
         [("claim", "model"), ("a", "132; the card in a PCIe slot has 114"), ("b", "67 TFLOP/s")]
     )._repr_html_()
     assert '<td style="text-align: left;">67 TFLOP/s</td>' in page
+
+
+def test_dollars_are_no_formula() -> None:
+    from dcserver.lab import cards, style
+
+    for shown in (
+        style.words_to_html("**$3** or $4"),
+        cards.span("`$3` or $4"),
+        style.table_html([["a"], ["$3 to $4"]]),
+    ):
+        assert "$" in shown
+        assert not re.search(r"\$[^<]", shown), f"JupyterLab would typeset {shown}"

@@ -6,6 +6,8 @@ colour and the background is a tint, so that a card reads the same in light and 
 
 from html import escape
 
+from dcserver.lab.style import dollars_apart
+
 # Okabe-Ito, each with its own sign and word: colour is never alone.
 TONES = {
     "ask": ("#0072B2", "?"),
@@ -19,7 +21,7 @@ _TINT = {"ask": "0,114,178", "open": "153,153,153", "right": "0,158,115", "wrong
 
 def span(text: str) -> str:
     """Text as HTML: escaped, `code` in backquotes and **bold** kept."""
-    html = escape(text, quote=False)
+    html = dollars_apart(escape(text, quote=False))
     for mark, tag in (("`", "code"), ("**", "strong")):
         pieces = html.split(mark)
         if len(pieces) % 2:  # every opening mark has its closing one

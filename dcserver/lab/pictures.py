@@ -34,7 +34,7 @@ def display(picture: Any) -> None:
 
     data, metadata = picture._repr_mimebundle_()
     show_in_notebook(data, raw=True, metadata=metadata)
-    still = f'<div class="dcserver-still"><p><small>Picture: {html.escape(picture.alt, quote=False)}</small></p></div>'
+    still = f'<div class="dcserver-still"><p><small>Picture: {style.dollars_apart(html.escape(picture.alt, quote=False))}</small></p></div>'
     show_in_notebook(
         {"text/html": still, "text/plain": "The picture in words, for readers without a kernel."}, raw=True
     )

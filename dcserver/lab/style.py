@@ -81,7 +81,12 @@ def image_html(png: bytes, alt: str, width: int, height: int) -> str:
 
 def words_to_html(words: str) -> str:
     """A sentence with ``**bold**`` numbers as HTML; everything else is escaped."""
-    return _BOLD.sub(r"<b>\1</b>", html.escape(words, quote=False))
+    return _BOLD.sub(r"<b>\1</b>", dollars_apart(html.escape(words, quote=False)))
+
+
+def dollars_apart(text: str) -> str:
+    """Dollar signs each in an element of its own: JupyterLab takes what stands between two of them for a formula."""
+    return text.replace("$", "<span>$</span>")
 
 
 def words_to_text(words: str) -> str:
@@ -121,7 +126,7 @@ def table_html(rows: Any, caption: str = "") -> str:
 
     head = line(rows[0], "col", "th", "th")
     body = "".join(line(row, "row", "th", "td") for row in rows[1:])
-    title = f'<caption style="text-align: left;">{html.escape(caption)}</caption>' if caption else ""
+    title = f'<caption style="text-align: left;">{dollars_apart(html.escape(caption))}</caption>' if caption else ""
     return f"<table>{title}<thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
