@@ -32,6 +32,7 @@ def launcher(button: str, note: str, work: Callable[[Callable[[float, str], None
     )
     bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "260px", "flex": "none", "display": "none"})
     said = widgets.HTML(html.escape(note, quote=False))
+    said.add_class("dcserver-said")
 
     def step(share: float, words: str) -> None:
         bar.value = share

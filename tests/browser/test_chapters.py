@@ -112,10 +112,10 @@ def start_and_stop(page: Any, folder: Path) -> None:
         run.screenshot(path=folder / f"run-{number}-first.png")
         run.locator(".jupyter-button").focus()
         page.keyboard.press("Enter")
-        run.get_by_text(re.compile(r"^\d+ %")).wait_for()
+        run.locator(".dcserver-said", has_text=re.compile(r"\d+ %")).wait_for()
         run.screenshot(path=folder / f"run-{number}-running.png")
         page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
-        run.locator("[role=alert]").wait_for()
+        run.locator(".dcserver-said [role=alert]").wait_for()
         page.settle()
         run.screenshot(path=folder / f"run-{number}-stopped.png")
 
