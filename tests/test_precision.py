@@ -396,7 +396,7 @@ class TestTraining:
         again = precision.train(recipe, steps=12)
         assert again.losses == pytest.approx(runs[recipe.name].losses[:12], rel=0.05)
 
-    def test_sixteen_bits_with_their_helpers_do_as_well_as_32(self, runs):
+    def test_sixteen_bits_with_their_remedies_do_as_well_as_32(self, runs):
         for name in ("BF16, FP32 master", "FP16, loss × 2^16"):
             assert runs[name].final_loss == pytest.approx(runs["FP32"].final_loss, rel=0.05)
 
