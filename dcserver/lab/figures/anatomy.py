@@ -89,6 +89,7 @@ class Anatomy(Chart):
         if server not in self._layouts:
             self._layouts[server] = Layout(interconnect.wiring(server), self.width, self._top())
         layout, flow, labels = self._layouts[server], marks.get("flow"), marks.get("labels", "one direction")
+        self._layer, self._blocks = "", {}  # whatever an earlier drawing that failed left behind
         if server == self._standing:
             self._used.update(self._kept)
         else:
