@@ -376,7 +376,7 @@ class FileSystem(Noun):
 class DataSet(Noun):
     """What a model learns from, as it lies on drives."""
 
-    kind: str = text("kind", "images, volumes, text, a day of satellite images")
+    kind: str = text("kind", "images, volumes, text, checkpoint, a day of satellite images")
     samples: float = fact("samples", "1", "samples in the set")
     sample_bytes: float = fact("sample_bytes", "B", "mean of a stored sample")
     files: float = fact("files", "1", "files as it is usually handed out")
