@@ -62,7 +62,7 @@ class ServedRequests:
         return "\n".join(lines)
 
 
-def serve(cost: StepCost, rate: Any, *, input_tokens: Any, output_tokens: Any, requests: int = 2000, burstiness: float = 1.0,
+def serve(cost: StepCost, rate: Any, *, input_tokens: Any, output_tokens: Any, requests: int = 2000, burstiness: Any = 1.0,
           concurrency: int | None = None, seed: int = 0, progress: bool | Progress | None = None) -> ServedRequests:  # fmt: skip
     """Requests that arrive at random at one server with continuous batching, first come first served.
 
@@ -76,8 +76,8 @@ def serve(cost: StepCost, rate: Any, *, input_tokens: Any, output_tokens: Any, r
         Of each request [token]; a number holds for all.
     requests : int
         Requests of each queue [1].
-    burstiness : float
-        Squared coefficient of variation of the gaps between arrivals [1]; 1 is Poisson.
+    burstiness : float or array
+        Squared coefficient of variation of the gaps between arrivals [1]; 1 is Poisson; broadcasts with the rates.
     concurrency : int, optional
         Requests at work at once; what memory and engine allow if not given.
     seed : int
@@ -104,8 +104,12 @@ def serve(cost: StepCost, rate: Any, *, input_tokens: Any, output_tokens: Any, r
     """
     require_positive(rate=rate, input_tokens=input_tokens, output_tokens=output_tokens)
     require_whole(requests=requests)
-    rates = np.atleast_1d(np.asarray(rate, dtype=float))
-    arrivals = queueing.poisson_arrivals(rates, requests, seed, burstiness=burstiness)
+    given, bursts = np.broadcast_arrays(np.asarray(rate, dtype=float), np.asarray(burstiness, dtype=float))
+    rates, shape = given.ravel(), given.shape
+    arrivals = np.empty((rates.size, requests))
+    for kind in dict.fromkeys(bursts.ravel().tolist()):  # over kinds of traffic, not over queues
+        of_it = bursts.ravel() == kind
+        arrivals[of_it] = queueing.poisson_arrivals(rates[of_it], requests, seed, burstiness=kind)
     i, o = (np.broadcast_to(np.maximum(np.round(np.asarray(x, dtype=float)), 1.0), (requests,)) for x in
             (input_tokens, output_tokens))  # fmt: skip
     run = _Run(cost, arrivals, i, o, cost.most_requests if concurrency is None else int(concurrency))
@@ -124,12 +128,11 @@ def serve(cost: StepCost, rate: Any, *, input_tokens: Any, output_tokens: Any, r
     with np.errstate(invalid="ignore", divide="ignore"):
         per_token = (run.finished - run.first) / np.maximum(o - 1, 1.0)
         batch = run.written / np.maximum(run.steps, 1.0)
-    shape = np.shape(rate)
 
     def shaped(x: np.ndarray) -> np.ndarray:
         return x.reshape(shape + x.shape[1:])
 
-    return ServedRequests(rate, shaped(run.first - arrivals), shaped(per_token), shaped(run.finished),
+    return ServedRequests(given, shaped(run.first - arrivals), shaped(per_token), shaped(run.finished),
                           shaped(run.busy / np.maximum(run.now, 1e-300)), shaped(batch), o, complete)  # fmt: skip
 
 
