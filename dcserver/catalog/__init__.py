@@ -4,6 +4,7 @@
 3350000000000.0
 """
 
+from dcserver.catalog.access import Codec, Radio
 from dcserver.catalog.nouns import (
     DTYPE_BYTES,
     DTYPES,
@@ -27,6 +28,7 @@ __all__ = [
     "DTYPE_BYTES",
     "Accelerator",
     "Cluster",
+    "Codec",
     "ConvNet",
     "Cpu",
     "Grid",
@@ -34,10 +36,12 @@ __all__ = [
     "MemoryTier",
     "Noun",
     "Price",
+    "Radio",
     "Server",
     "Table",
     "Transformer",
     "accelerator",
+    "codec",
     "constants",
     "convnet",
     "cpu",
@@ -47,6 +51,7 @@ __all__ = [
     "load",
     "measurements",
     "price",
+    "radio",
     "server",
     "stack",
     "table",
@@ -98,3 +103,13 @@ def price(name: str) -> Price:
 def tier(name: str) -> MemoryTier:
     """The memory tier of that name."""
     return table("tiers").find(name)
+
+
+def radio(name: str) -> Radio:
+    """The radio, or wire, of that name."""
+    return table("radios").find(name)
+
+
+def codec(name: str) -> Codec:
+    """The way of packing video of that name."""
+    return table("codecs").find(name)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dcserver.catalog import names
+from dcserver.catalog.access import Codec, Radio
 from dcserver.catalog.nouns import Accelerator, ConvNet, Cpu, Grid, Link, MemoryTier, Noun, Price, Server, Transformer
 
 T = TypeVar("T", bound=Noun)
@@ -29,6 +30,8 @@ TABLES: dict[str, type[Noun]] = {
     "grids": Grid,
     "tiers": MemoryTier,
     "prices": Price,
+    "radios": Radio,
+    "codecs": Codec,
 }
 
 
