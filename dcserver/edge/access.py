@@ -119,3 +119,30 @@ def radio_energy(radio: Radio, sent: Any, received: Any = 0.0, connected: Any = 
     up, down = (np.asarray(b, dtype=float) * grown for b in (sent, received))
     return plain(up * radio.uplink_energy + down * radio.downlink_energy
                  + np.asarray(connected, dtype=float) * radio.connected_power)  # fmt: skip
+
+
+def network_energy(moved: Any, mobile: Any = True, constants: Constants | None = None) -> Any:
+    """Joules that the network spends on so many bytes, base stations included: not the device's, but somebody's.
+
+    Parameters
+    ----------
+    moved : float or array
+        Bytes, both ways together.
+    mobile : bool or array
+        Through a mobile network, or over a fixed line.
+    constants : mapping, optional
+        Constants of the family "edge".
+
+    Returns
+    -------
+    float or array
+        bytes x joules a byte [J]. Known to a factor of several: most of it is drawn whether the byte comes or not.
+        Taught in chapter 14.
+
+    >>> network_energy(1e6), network_energy(1e6, mobile=False)
+    (360.0, 36.0)
+    """
+    require_non_negative(moved=moved)
+    c = edge_constants(constants)
+    each = np.where(np.asarray(mobile, dtype=bool), c["mobile_network_energy"], c["fixed_network_energy"])
+    return plain(np.asarray(moved, dtype=float) * each)

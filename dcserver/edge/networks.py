@@ -17,6 +17,7 @@ from dcserver.checks import require_choice, require_whole
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _CLASSES = 1000
+_COLUMNS = ("rows", "columns", "depth", "products", "weights", "elements_in", "elements_out", "cut_elements")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Network:
 
 def _network(name: str, layers: Iterable[tuple[Any, ...]], input_elements: float) -> Network:
     names, *columns = zip(*layers, strict=True)
-    return Network(name, tuple(names), *(np.array(c, dtype=float) for c in columns), float(input_elements))
+    per_layer = dict(zip(_COLUMNS, (np.array(c, dtype=float) for c in columns), strict=True))
+    return Network(name=name, layers=tuple(names), input_elements=float(input_elements), **per_layer)
 
 
 def resnet(depth: int = 50, side: int = 224) -> Network:
@@ -99,7 +101,8 @@ def resnet(depth: int = 50, side: int = 224) -> Network:
     size, channels = side // 2, 64
     convolution("stem", size, channels, 3, 7, 3 * side * side)
     size //= 2
-    layers.append(("max pool", 0, 0, 0, 0, 0, 4 * size * size * channels, *(2 * (size * size * channels,))))
+    pooled = size * size * channels
+    layers.append(("max pool", 0, 0, 0, 0, 0, 4 * pooled, pooled, pooled))
     for stage, blocks in enumerate(_BLOCKS[depth]):
         width = 64 * 2**stage
         for block in range(blocks):

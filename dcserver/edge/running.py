@@ -130,7 +130,7 @@ def run(network: Network, accelerator: Accelerator, dtype: str = "fp16", batch: 
 
 def idle_power(accelerator: Accelerator) -> Any:
     """Watts of a device that waits for an answer at its lowest clock. Taught in chapter 14."""
-    return _plain(np.asarray(energy.operating_point(accelerator, 0.0, 0.0, _IDLE_CLOCK, dtype="int8").total))
+    return _plain(np.asarray(energy.operating_point(accelerator, 0.0, 0.0, _IDLE_CLOCK, dtype="fp16").total))
 
 
 def _plain(value: Any) -> Any:

@@ -43,7 +43,9 @@ class Split:
 
     def where(self, cut: Any) -> Any:
         """What a cut is called: "all in the cloud", "after ...", "all on the device"."""
-        words = np.array(["all in the cloud", *(f"after {n}" for n in self.names[1:-1]), "all on the device"], dtype=object)
+        words = np.array(
+            ["all in the cloud", *(f"after {n}" for n in self.names[1:-1]), "all on the device"], dtype=object
+        )
         found = words[np.asarray(cut)]
         return found if np.ndim(cut) else str(found)
 
@@ -127,7 +129,7 @@ def split(network: Network, device: Accelerator, cloud: Accelerator, radio: Radi
     each = np.broadcast_arrays(done, hop, send_time(sent, rate, constants), fibre + back,
                                np.where(last, 0.0, np.maximum(left, 0.0)))  # fmt: skip
     parts = dict(zip(PARTS, each, strict=True))
-    latency = sum(parts.values())
+    latency = np.sum(each, axis=0)
     waiting = latency - parts["on the device"]
     joules = spent + radio_energy(radio, sent, np.where(last, 0.0, _ANSWER_BYTES), waiting, constants)
     return Split(("input", *network.layers), latency, joules + waiting * idle_power(device), sent, parts)
