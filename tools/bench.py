@@ -92,7 +92,7 @@ def imports() -> None:
 
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
-    from dcserver import catalog, compute, energy, interconnect, memory
+    from dcserver import catalog, compute, edge, energy, interconnect, memory
 
     h100, gpt3 = catalog.accelerator("H100 SXM"), catalog.transformer("GPT-3 175B")
     dgx = catalog.server("DGX H100")
@@ -107,6 +107,9 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)
+    radio = catalog.radio("5G")
+    yield "edge.respond", lambda x: edge.respond(1e-3, 2e4, 100, radio=radio, distance=1e3 * x, arrival_rate=x % 900)
+    yield "edge.devices_within", lambda x: edge.devices_within(0.05, 1 + x % 30, 5e-3)
 
 
 def evaluations() -> None:

@@ -23,6 +23,7 @@ TITLES = {
     "training_other": "Training steps (MPT, Megatron, NeMo, ...)",
     "dvfs_zeus": "Power caps: time and energy",
     "mlperf_power": "Power of whole systems (MLPerf)",
+    "edge": "Round trips, networks on small cards",
     "energy": "Servers, cooling, power caps",
 }
 

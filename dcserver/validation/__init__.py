@@ -45,6 +45,7 @@ TABLES: dict[str, tuple[str, frozenset[str]]] = {
     "training_other": ("training", frozenset({"group", "sharding", "tokens_per_s_per_accel", "accel_hours"})),
     "dvfs_zeus": ("power_caps", frozenset({"power_limit_W", "time_per_epoch_s", "energy_per_epoch_J"})),
     "mlperf_power": ("mlperf_power", frozenset({"benchmark", "scenario", "power_per_accelerator_W"})),
+    "edge": ("edge", frozenset({"kind", "place", "other_place", "round_trip_s", "latency_s"})),
     "energy": ("energy", frozenset({"category", "item", "metric", "value", "independent_measurement"})),
 }
 
