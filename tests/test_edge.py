@@ -450,6 +450,36 @@ class TestFleet:
         assert np.quantile(steady, 0.99) < np.quantile(random, 0.99)
         assert steady.shape == (50, 24 * 30)
 
+    def test_cameras_set_off_by_one_clock_wait_longest(self):
+        played = edge.camera_queue([4, 16, 24], 10.0, 3e-3, draws=20)
+        assert (played.steady <= played.random).all()
+        assert (played.together[1:] > played.random[1:]).all()
+        # 24 frames at once: the 99th percentile is the last one's, behind 23 others.
+        assert played.together[-1] == pytest.approx(23 * 3e-3)
+        assert played.load == pytest.approx(np.array([4, 16, 24]) * 10 * 3e-3)
+
+    def test_the_random_ones_agree_with_the_formula(self):
+        played = edge.camera_queue([25], 10.0, 3e-3, draws=200)
+        assert played.random[0] == pytest.approx(queueing.wait_quantile(0.99, 250, 3e-3) / 2, rel=0.12)
+
+    def test_what_is_done_when_it_is_stopped_is_kept(self):
+        def stop(done, total):
+            if done > 25:
+                raise KeyboardInterrupt
+
+        told = []
+        played = edge.camera_queue([4, 8, 12], 10.0, 3e-3, draws=20, progress=stop)
+        assert played.devices.tolist() == [4.0]
+        whole = edge.camera_queue([4, 8], 10.0, 3e-3, draws=20, progress=lambda done, total: told.append((done, total)))
+        assert told[-1] == (40, 40)
+        assert whole.steady[0] == played.steady[0]
+        empty = edge.camera_queue([4], 10.0, 3e-3, progress=lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert str(empty) == "0 numbers of cameras, up to 0% load"
+
+    def test_more_than_one_accelerator_can_do_is_refused(self):
+        with pytest.raises(ValueError, match="devices=40 ask for more"):
+            edge.camera_queue([4, 40], 10.0, 3e-3)
+
     def test_one_camera_never_waits(self):
         assert (edge.camera_waits(1, 30.0, 0.03) < 1e-12).all()
 

@@ -10,7 +10,9 @@ Taught in chapter 14.
 from dcserver.edge.access import access_mean, access_quantile, network_energy, radio_energy, send_time
 from dcserver.edge.fleet import (
     DESIGNS,
+    CameraQueue,
     Fleet,
+    camera_queue,
     camera_waits,
     capacity_for,
     devices_within,
@@ -28,6 +30,7 @@ from dcserver.edge.video import PICTURES, coding_time, frame_bytes, stream_rate
 __all__ = [
     "DESIGNS",
     "PICTURES",
+    "CameraQueue",
     "Fleet",
     "Network",
     "Response",
@@ -35,6 +38,7 @@ __all__ = [
     "Split",
     "access_mean",
     "access_quantile",
+    "camera_queue",
     "camera_waits",
     "capacity_for",
     "coding_time",

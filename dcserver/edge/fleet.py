@@ -14,6 +14,7 @@ from dcserver import queueing
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
 from dcserver.edge.access import normal_quantile, send_time
 from dcserver.edge.path import Constants, plain
+from dcserver.progress import Progress, reporter
 from dcserver.units import format_money, hour, kWh, year
 
 _MOST_DEVICES = 10_000_000
@@ -95,6 +96,78 @@ def camera_waits(devices: int, frame_rate: float, service_time: float, frames: i
     phases = np.sort(np.random.default_rng(seed).random((draws, 1, devices)), axis=-1)
     moments = ((np.arange(frames)[:, None] + phases) / frame_rate).reshape(draws, -1)
     return queueing.waits(moments, np.full(moments.shape, float(service_time)))[:, devices * (frames // 4) :]
+
+
+@dataclass(frozen=True)
+class CameraQueue:
+    """Wait of the unlucky at one accelerator by number of cameras, for three ways in which their frames come [s]."""
+
+    devices: np.ndarray
+    steady: np.ndarray  # each in its own beat, phases by chance
+    random: np.ndarray  # at random moments
+    together: np.ndarray  # all in one beat, set off by the same clock
+    load: np.ndarray
+
+    def __str__(self) -> str:
+        return f"{len(self.devices)} numbers of cameras, up to {self.load.max(initial=0):.0%} load"
+
+
+def camera_queue(numbers: Any, frame_rate: float, service_time: float, share: float = 0.99, draws: int = 100, seed: int = 0,
+                 progress: Progress | bool | None = None) -> CameraQueue:  # fmt: skip
+    """Plays out how long frames wait at one accelerator, for several numbers of cameras.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Numbers of cameras to try [1].
+    frame_rate : float
+        Frames a second of each [1/s].
+    service_time : float
+        Seconds of the accelerator for one frame.
+    share : float
+        Of the frames that wait no longer than what is returned [1].
+    draws : int
+        How often each number is played with new luck [1].
+    seed : int
+        The same seed gives the same luck.
+    progress : callable, True or None
+        Told of draws done and to do.
+
+    Returns
+    -------
+    CameraQueue
+        Of as many numbers as were done when it was interrupted. Taught in chapter 14.
+
+    Raises
+    ------
+    ValueError
+        For a number of cameras that is not whole, or that one accelerator cannot keep up with.
+    """
+    counts = [int(n) for n in np.ravel(numbers)]
+    require_whole(devices=numbers, draws=draws)
+    normal_quantile(share)
+    if max(counts) * frame_rate * service_time >= 1:
+        raise ValueError(
+            f"devices={max(counts)} ask for more than one accelerator can answer: the queue would never end"
+        )
+    tell, found, at_once = reporter(progress, "draws"), [], 10
+    try:
+        for i, n in enumerate(counts):
+            steady, random = [], []
+            for done in range(0, draws, at_once):
+                now = min(at_once, draws - done)
+                beat = camera_waits(n, frame_rate, service_time, draws=now, seed=seed + done)
+                moments = queueing.poisson_arrivals(n * frame_rate, beat.size, seed + done)
+                steady.append(beat.ravel())
+                random.append(queueing.waits(moments, np.full(moments.shape, float(service_time))))
+                tell(i * draws + done + now, len(counts) * draws)
+            waits = [np.quantile(np.concatenate(w), share, method="higher") for w in (steady, random)]
+            # The last but a share of a queue that forms at once and is worked off before the next beat.
+            found.append((n, *waits, np.ceil(share * n - 1e-9) * service_time - service_time))
+    except KeyboardInterrupt:
+        pass
+    devices, steady_wait, random_wait, together = np.array(found, dtype=float).reshape(-1, 4).T
+    return CameraQueue(devices, steady_wait, random_wait, together, devices * frame_rate * service_time)
 
 
 def capacity_for(devices: Any, active: Any, each: Any, share: float = 0.99) -> Any:

@@ -74,7 +74,8 @@ def respond(compute_time: Any, sent: Any = 0.0, answer: Any = 0.0, *, radio: Rad
     Response
         Mean seconds in eight parts: capture + coding + first hop (mean of its log-normal) + bytes / uplink + fibre both
         ways + mean wait (``queueing.mean_wait`` for equal service times) + compute + bytes / downlink; infinite where
-        the accelerators are asked more than they can answer. The share of the time in which the link is up. Fails
+        the accelerators are asked more than they can answer. The share of the time in which the link is up; 1 where
+        the catalog knows of no outages. Fails
         where devices share the uplink of a cell and slow each other down.
 
     Raises
