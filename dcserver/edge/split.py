@@ -132,4 +132,5 @@ def split(network: Network, device: Accelerator, cloud: Accelerator, radio: Radi
     latency = np.sum(each, axis=0)
     waiting = latency - parts["on the device"]
     joules = spent + radio_energy(radio, sent, np.where(last, 0.0, _ANSWER_BYTES), waiting, constants)
+    sent = np.broadcast_to(sent, latency.shape)
     return Split(("input", *network.layers), latency, joules + waiting * idle_power(device), sent, parts)
