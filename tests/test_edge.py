@@ -166,7 +166,7 @@ class TestNetworks:
         assert RESNET.input_elements == 150_528
         assert RESNET.cut_elements[0] == 112 * 112 * 64
         smaller = [n for n, c in zip(RESNET.layers, RESNET.cut_elements, strict=True) if c < RESNET.input_elements]
-        assert smaller[0] == "4.1c" or smaller[0].startswith("4.")
+        assert smaller[0] == "4.1c"
 
     def test_a_cut_inside_a_block_carries_the_shortcut_too(self):
         cut = dict(zip(RESNET.layers, RESNET.cut_elements, strict=True))
