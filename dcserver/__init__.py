@@ -13,6 +13,7 @@ __all__ = [
     "catalog",
     "compute",
     "cost",
+    "edge",
     "energy",
     "inference",
     "interconnect",

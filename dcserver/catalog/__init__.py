@@ -4,6 +4,7 @@
 3350000000000.0
 """
 
+from dcserver.catalog.access import Codec, Radio
 from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
     DTYPE_BYTES,
@@ -32,6 +33,7 @@ __all__ = [
     "Accelerator",
     "Board",
     "Cluster",
+    "Codec",
     "ConvNet",
     "Cpu",
     "DataSet",
@@ -42,11 +44,13 @@ __all__ = [
     "Noun",
     "NumberFormat",
     "Price",
+    "Radio",
     "Server",
     "Table",
     "Transformer",
     "accelerator",
     "board",
+    "codec",
     "constants",
     "convnet",
     "cpu",
@@ -59,6 +63,7 @@ __all__ = [
     "measurements",
     "number_format",
     "price",
+    "radio",
     "server",
     "stack",
     "table",
@@ -130,3 +135,13 @@ def file_system(name: str) -> FileSystem:
 def data_set(name: str) -> DataSet:
     """The data set of that name."""
     return table("datasets").find(name)
+
+
+def radio(name: str) -> Radio:
+    """The radio, or wire, of that name."""
+    return table("radios").find(name)
+
+
+def codec(name: str) -> Codec:
+    """The way of packing video of that name."""
+    return table("codecs").find(name)

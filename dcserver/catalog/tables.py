@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dcserver.catalog import names
+from dcserver.catalog.access import Codec, Radio
 from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
     Accelerator,
@@ -48,6 +49,8 @@ TABLES: dict[str, type[Noun]] = {
     "datasets": DataSet,
     "prices": Price,
     "formats": NumberFormat,
+    "radios": Radio,
+    "codecs": Codec,
 }
 
 
