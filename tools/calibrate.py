@@ -13,7 +13,6 @@ import numpy as np
 
 from dcserver import catalog, validation
 from dcserver.catalog.tables import rows_of
-from dcserver.reliability import other_jobs
 from dcserver.validation import convnets, fitting, mlperf_power, reliability, training, training_memory
 
 HERE = Path(catalog.__file__).parent
@@ -177,9 +176,8 @@ def rates() -> None:
     write(HERE / "constants" / "reliability.csv", rows)
     catalog.constants.cache_clear()
     comparison, ratios = validation.compare("reliability", table), reliability.left_out(table)
-    others = [job.measured / job.model for job in other_jobs()]
-    names = [comparison.families[k] for k in ratios] + ["reliability:another job"] * len(others)
-    error_bars("reliability", replace(comparison, families=names), np.array([*ratios.values(), *others]),
+    names = [comparison.families[k] for k in ratios]
+    error_bars("reliability", replace(comparison, families=names), np.array(list(ratios.values())),
                "cause left out of its class, or no part in the fit", symmetric=True)  # fmt: skip
 
 

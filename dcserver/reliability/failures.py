@@ -125,19 +125,14 @@ class OtherJob:
 def other_jobs() -> list[OtherJob]:
     """Jobs and clusters on which no constant was fitted: mean time between interruptions, measured and by the model.
 
-    Only what was measured, no projections; for a study that counted failures of accelerators alone, the model's rate of
-    these. Sources: ``catalog/data/interruptions.csv``. Taught in chapter 12.
+    Only what was measured, no projections. Sources: ``catalog/data/interruptions.csv``. Taught in chapter 12.
     """
     found = []
     for row in rows_of("data", "interruptions"):
         if row["kind"] != "measured":
             continue
         n = float(row["accelerators"])
-        seconds = float(row["mean_time_s"] or 0) or float(row["period_days"]) * day / float(row["events"])
-        rates = failure_rates(n)
-        alone = "accelerators alone" in row["notes"]
-        model = 1 / (rates["GPU"] + rates["GPU memory"] if alone else sum(rates.values()))
-        found.append(OtherJob(row["study"], n, seconds, model))
+        found.append(OtherJob(row["study"], n, float(row["mean_time_s"]), float(time_to_failure(n))))
     return found
 
 

@@ -187,7 +187,8 @@ def compare(rows: Sequence[Row]) -> Comparison:
         index.append(i)
         quantity.append((row.get("metric") or "").strip() or family)
         groups.append(f"{(row.get('study') or 'unnamed').strip()}: {family}")
-        families.append(f"reliability:{family if (row.get('study') or '').strip() in fitted else 'another job'}")
+        # Another job's totals are no better known than a cause of this one that was left out.
+        families.append(f"reliability:{family if (row.get('study') or '').strip() in fitted else 'cause'}")
         measured.append(number(row, "value"))
         predictors.append(predictor)
 
