@@ -100,6 +100,20 @@ def test_each_control_moves_picture_and_sentence_from_the_start(path: Path) -> N
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_later_cells_leave_a_panel_alone(path: Path) -> None:
+    for name, panel in finder.after_all(path).items():
+        alone = panels_of(path)[name]
+        for control in panel.controls:
+            for value in (control.values[0], control.values[-1]):
+                for one in (panel, alone):
+                    one.reset()
+                    one.set(**{control.name: value})
+                assert panel.text == alone.text, f"{name}: {control.name}={value!r} after all cells have run"
+        panel.reset()
+        alone.reset()
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_presets_arrive_and_reset_returns(path: Path) -> None:
     for name, panel in panels_of(path).items():
         panel.reset()

@@ -30,6 +30,17 @@ def runs(path: Path) -> dict[str, Any]:
     return _made(path, Run)
 
 
+def after_all(path: Path) -> dict[str, Any]:
+    """The panels as they stand when every cell has run in one session, as "run all" leaves them."""
+    from dcserver.lab.panels import Panel
+
+    namespace: dict[str, Any] = {"__name__": "__main__", "display": lambda *shown: None}
+    with contextlib.chdir(path.parent), contextlib.redirect_stdout(io.StringIO()):
+        for cell in lint.Chapter(path).code:
+            lint.run_cell(cell.source, namespace)
+    return {name: thing for name, thing in namespace.items() if isinstance(thing, Panel)}
+
+
 def _made(path: Path, kind: type) -> dict[str, Any]:
     chapter = lint.Chapter(path)
     found: dict[str, Any] = {}
