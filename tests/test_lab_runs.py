@@ -67,6 +67,17 @@ def test_stopping_keeps_what_is_done(run: lab.Run) -> None:
     assert "The largest is 4." in run.text
 
 
+def test_a_run_that_ends_early_says_so(run: lab.Run) -> None:
+    def half(progress: Any) -> dict[str, Any]:
+        progress(2, 5)
+        return {"squares": [1, 4]}
+
+    run.work = half
+    button, _, said = parts(run)
+    button.click()
+    assert "Stopped at 40 %" in said.value
+
+
 def test_work_that_breaks_frees_the_button_and_leaves_the_picture(run: lab.Run) -> None:
     def broken(progress: Any) -> Any:
         raise ValueError("no such thing")

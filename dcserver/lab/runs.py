@@ -160,8 +160,16 @@ class Run:
         import ipywidgets as widgets
 
         def work(step: Callable[[float, str], None]) -> str:
-            self.start(lambda done, total: step(done / max(total, 1e-300), ""))
-            return "Done. Cells below that use it show yours when they are run again."
+            reached = 0.0
+
+            def progress(done: float, total: float) -> None:
+                nonlocal reached
+                reached = done / max(total, 1e-300)
+                step(reached, "")
+
+            self.start(progress)
+            ended = "Done." if reached >= 1 else f"Stopped at {100 * reached:.0f} %; what was done by then is kept."
+            return f"{ended} Cells below that use it show yours when they are run again."
 
         head = widgets.HTML(
             f'<style>{CSS}</style><div class="dcserver-title">{style.words_to_html(self.title)}</div>'
