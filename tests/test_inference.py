@@ -27,6 +27,10 @@ class TestStep:
     def test_a_prompt_is_bound_by_arithmetic(self):
         """4,096 tokens x 2 x 7e9 weights = 57 TFLOP: no less than 58 ms at the peak of 989 TFLOP/s."""
         read = inference.step(LLAMA8, H100, requests=0, prefill_tokens=4096)
+        by_hand = (
+            2 * 4096 * 32 * 218_103_808 + 2 * 128256 * 4096 + 4 * 4096 * 32 * 4096**2 / 2
+        )  # weights, logits, pairs
+        assert read.flops == pytest.approx(by_hand, rel=1e-9)
         assert read.limit == "arithmetic"
         assert 0.058 < read.time < 0.13
 
