@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Passed on to JupyterLab: make lab ARGS="--no-browser --port 8899"
 ARGS ?=
 
-.PHONY: help lab test app assignment site class notebooks calibrate scoreboard compare bench format clean
+.PHONY: help lab test matrix app assignment site class notebooks calibrate scoreboard compare bench format clean
 
 help:
 	@echo "make lab         open the course in JupyterLab (ARGS=\"--no-browser --port 8899\" are passed on)"
@@ -16,6 +16,7 @@ help:
 	@echo "make site        the course as a static book, and its chapters alive in any browser (into build/site)"
 	@echo "make assignment  homework: ARGS=\"release 06\", then \"grade 06\", then \"results\""
 	@echo "make class       JupyterHub for a class on this machine (ARGS=\"--port 8000 --roster names.txt\")"
+	@echo "make matrix      the tests on Python 3.11 to 3.13, on the oldest and the newest dependencies (ARGS=3.12 for one)"
 	@echo "make notebooks   execute the chapters in place (NOTEBOOKS=\"notebooks/06*.ipynb\" for some)"
 	@echo "make calibrate   fit the models' constants on the published measurements (FAMILY=gemm for one)"
 	@echo "make scoreboard  score every table of measurements and write the table into README.md"
@@ -74,6 +75,9 @@ site: $(VENV)/.site
 NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 notebooks: $(VENV)/.test
 	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+matrix: $(BIN)/python
+	$(BIN)/python tools/matrix.py $(ARGS)
 
 calibrate: $(VENV)/.test
 	$(BIN)/python tools/calibrate.py $(FAMILY)
