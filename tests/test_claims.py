@@ -228,3 +228,37 @@ def test_how_far_off_is_known_wherever_something_was_found() -> None:
             if not math.isnan(off):
                 assert abs(math.log(best)) <= abs(math.log(off)) + 1e-12
     assert claims.verdict("D2-42").times_off == pytest.approx(1e18 / 12.4e12, rel=1e-3)
+
+
+# Sheets to practise on.
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_invented_sheet_is_wrong_where_it_says(seed: int) -> None:
+    sheet = claims.practice_sheet(seed)
+    assert len(sheet.planted) == 4
+    for line in sheet.lines:
+        off = line.stated / line.true
+        assert line.honest == (off == 1)
+        if not line.honest:
+            assert line.slip in claims.suspects(off)
+            assert claims.judge(line.stated, line.stated, [line.true]) == "wrong"
+        assert line.text in str(sheet)
+
+
+def test_the_sheet_of_the_chapter_by_hand() -> None:
+    sheet = claims.practice_sheet(17)
+    facts = list(sheet.facts.values())
+    by_letter = {line.letter: line.true for line in sheet.lines}
+    assert by_letter["a"] == pytest.approx(facts[0] * facts[1] * 1e9 * 4096)
+    assert by_letter["d"] == pytest.approx(facts[4] * 1024 * facts[7] * 1e9 / 8)
+    assert by_letter["f"] == 64e9
+    assert by_letter["h"] == pytest.approx(by_letter["c"] / 16)
+
+
+def test_sheets_refuse_what_makes_no_sense() -> None:
+    assert claims.practice_sheet(1, slips=0).planted == frozenset()
+    with pytest.raises(ValueError, match="7 or less"):
+        claims.practice_sheet(1, slips=8)
+    with pytest.raises(ValueError, match="whole number"):
+        claims.practice_sheet(1, slips=1.5)  # type: ignore[arg-type]
