@@ -94,6 +94,7 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
     from dcserver import (
         catalog,
+        claims,
         compute,
         cost,
         edge,
@@ -127,6 +128,7 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "inference.step", lambda x: inference.step(llama, h100, requests=1 + x % 512, context=1000)
     yield "inference.offline", lambda x: inference.offline(llama, h100, input_tokens=1 + x % 4096, output_tokens=200)
     yield "interconnect.lane_budget", lambda x: interconnect.lane_budget(epyc, x % 16, 8, 8)
+    yield "claims.times_off", lambda x: claims.times_off(10.0, 30.0, 1 + x % 100)
     yield "energy.operating_point", lambda x: energy.operating_point(h100, (1 + x % 100) / 100, power_limit=500.0)
     yield "energy.server_power", lambda x: energy.server_power(dgx, 100.0 + x % 600)
     yield "energy.facility", lambda x: energy.facility("air", x % 40)
