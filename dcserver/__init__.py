@@ -1,8 +1,8 @@
 """How deep-learning servers work: compact models that take a point, a curve or a million designs alike.
 
 Floors, each importing only from below: units, checks and progress; catalog; the physics (compute, precision, memory,
-storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge); planning
-and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
+storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge, future);
+planning and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
 """
 
 import importlib
@@ -14,6 +14,7 @@ __all__ = [
     "compute",
     "cost",
     "energy",
+    "future",
     "inference",
     "interconnect",
     "lab",

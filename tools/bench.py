@@ -97,6 +97,7 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
         compute,
         cost,
         energy,
+        future,
         inference,
         interconnect,
         memory,
@@ -135,6 +136,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "reliability.redundancy", lambda x: reliability.redundancy(4, 6, 9e8, 1e3 + x, 0.05)
     yield "cost.own", lambda x: cost.own(dgx, 16, utilization=(1 + x % 100) / 100)
     yield "cost.spot", lambda x: cost.spot(2.5, (1 + x % 100) * 1e-6)
+    yield "future.package", lambda x: future.package(1e-4 + 1e-9 * x, 1 + x % 16)
+    yield "future.crossover", lambda x: future.crossover(1e-15, 1e-6 * (1 + x % 100), loading=x)
 
 
 def evaluations() -> None:
