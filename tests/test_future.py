@@ -3,6 +3,7 @@
 import csv
 import doctest
 import importlib
+import tracemalloc
 from importlib import resources
 
 import numpy as np
@@ -141,10 +142,19 @@ def test_at_one_flop_a_byte_nearly_all_energy_is_memory():
 @given(st.floats(0.1, 1e5), st.floats(1, 1e6))
 def test_light_never_gains_more_than_amdahl_allows(intensity, gain):
     e = future.energy_per_flop(H100, intensity)
-    light = future.with_light(e, gain)
+    light = future.analogue(e, gain)
     assert sum(e.breakdown.values()) == pytest.approx(e.total)
     assert sum(light.breakdown.values()) == pytest.approx(light.total)
     assert e.total / light.total <= 1 / (1 - e.arithmetic / e.total) * (1 + 1e-9)
+
+
+def test_computing_in_memory_saves_the_bytes_where_light_saves_nothing():
+    e = future.energy_per_flop(H100, 2.0)
+    light, inside = future.analogue(e, 1e6), future.analogue(e, 1, 1e6)
+    assert e.total / light.total < 1.02
+    assert inside.memory < 1e-3 * inside.total
+    # by hand: 2 pJ a pair of conversions, 64 x 64 products of two FLOP for 64 pairs
+    assert inside.conversion == pytest.approx(2e-12 / 128)
 
 
 def test_a_flop_of_a_busy_h100_costs_its_watts_over_its_rate():
@@ -289,6 +299,14 @@ def test_time_gates_keeps_what_was_done_when_stopped():
     assert not timed.complete
     assert timed.seconds.tolist() == [1.0, 1.0, 1.0]  # the clock ticks once a gate
     assert future.time_gates(4, 6).complete
+
+
+def test_a_run_needs_no_more_memory_than_it_says():
+    tracemalloc.start()
+    timed = future.time_gates(16, 16)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.6 < peak / timed.peak_bytes[0] < 1.02
 
 
 def test_the_kept_run_doubles_where_the_state_outgrows_the_cache():

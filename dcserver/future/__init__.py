@@ -2,7 +2,7 @@
 
 from dcserver.future.chips import YIELD_MODELS, Package, die_yield, dies_per_wafer, package, stacked_bandwidth
 from dcserver.future.facts import Simulated, published, simulations
-from dcserver.future.light import FlopEnergy, bit_energies, energy_per_flop, with_light
+from dcserver.future.light import FlopEnergy, analogue, bit_energies, energy_per_flop
 from dcserver.future.pooling import Pool, memory_pool, simulate_pool
 from dcserver.future.quantum import crossover, gate_time, most_qubits, shots, state_bytes
 from dcserver.future.statevector import (
@@ -33,6 +33,7 @@ __all__ = [
     "Pool",
     "Simulated",
     "Timed",
+    "analogue",
     "apply",
     "bit_energies",
     "cnot",
@@ -60,6 +61,5 @@ __all__ = [
     "stacked_bandwidth",
     "state_bytes",
     "time_gates",
-    "with_light",
     "zero_state",
 ]

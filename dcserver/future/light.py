@@ -75,27 +75,29 @@ def energy_per_flop(accelerator: Accelerator, intensity: Any, dtype: str = "bf16
     return FlopEnergy(*(plain(v) for v in (arithmetic + memory + standing, arithmetic, zero, memory, standing)))
 
 
-def with_light(budget: FlopEnergy, gain: Any, array: Any = None, converter_energy: Any = None,
-               constants: Constants | None = None) -> FlopEnergy:  # fmt: skip
-    """The same work with its multiplications in light.
+def analogue(budget: FlopEnergy, arithmetic_gain: Any = 1.0, memory_gain: Any = 1.0, array: Any = None,
+             converter_energy: Any = None, constants: Constants | None = None) -> FlopEnergy:  # fmt: skip
+    """The same work with its products formed by light, or in the memory that holds the weights.
 
     Parameters
     ----------
     budget : FlopEnergy
         Of the electronic machine.
-    gain : float or array
-        How many times less the multiplications themselves then need.
+    arithmetic_gain : float or array
+        How many times less the multiplications themselves then need: what light promises.
+    memory_gain : float or array
+        How many times less the bytes then need: what computing in memory promises.
     array : float or array, optional
-        Rows and columns of the optical multiplier: each number that enters is used that often.
+        Rows and columns of the multiplier: each number that enters is used that often.
     converter_energy : float or array, J, optional
-        To turn one number into light and one result back.
+        To turn one number into light or current, and one result back.
     constants : mapping, optional
         Constants of the family "future", for what is not given.
 
     Returns
     -------
     FlopEnergy
-        Memory and standing power are as before.
+        Standing power is as before.
 
     Raises
     ------
@@ -104,18 +106,18 @@ def with_light(budget: FlopEnergy, gain: Any, array: Any = None, converter_energ
 
     Notes
     -----
-    Equation: arithmetic / gain + converter energy / (2 array) + the rest: an array of n rows and columns does 2 n^2
-    FLOP for n numbers in and n out. Assumes the same speed, and weights that stay in the array; loading them costs
-    conversions as well. Taught in chapter 16.
+    Equation: arithmetic / gain + memory / gain + converter energy / (2 array) + standing: an array of n rows and columns
+    does 2 n^2 FLOP for n numbers in and n out. Assumes the same speed and precision, and weights that stay in the array;
+    loading others costs conversions and time. Taught in chapter 16.
     """
     c = constants_of(constants)
     size = c["photonic_array"] if array is None else array
     converted = c["converter_energy"] if converter_energy is None else converter_energy
-    require_positive(gain=gain, array=size, converter_energy=converted)
-    arithmetic = np.asarray(budget.arithmetic, dtype=float) / np.asarray(gain, dtype=float)
+    require_positive(arithmetic_gain=arithmetic_gain, memory_gain=memory_gain, array=size, converter_energy=converted)
+    arithmetic = np.asarray(budget.arithmetic, dtype=float) / np.asarray(arithmetic_gain, dtype=float)
+    memory = np.asarray(budget.memory, dtype=float) / np.asarray(memory_gain, dtype=float)
     conversion = np.asarray(converted, dtype=float) / (2 * np.asarray(size, dtype=float))
-    parts = np.broadcast_arrays(arithmetic, conversion, np.asarray(budget.memory, dtype=float),
-                                np.asarray(budget.standing, dtype=float))  # fmt: skip
+    parts = np.broadcast_arrays(arithmetic, conversion, memory, np.asarray(budget.standing, dtype=float))
     return FlopEnergy(*(plain(v) for v in (sum(parts), *parts)))
 
 
