@@ -3,6 +3,8 @@
 Floors, each importing only from below: units, checks and progress; catalog; the physics (compute, precision, memory,
 storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge); planning,
 validation and claims; and lab, the only part that knows notebooks. Sub-modules load on first use.
+storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge, future);
+planning and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
 """
 
 import importlib
@@ -16,6 +18,7 @@ __all__ = [
     "cost",
     "edge",
     "energy",
+    "future",
     "inference",
     "interconnect",
     "lab",

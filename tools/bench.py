@@ -99,6 +99,7 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
         cost,
         edge,
         energy,
+        future,
         inference,
         interconnect,
         memory,
@@ -141,6 +142,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     radio = catalog.radio("5G")
     yield "edge.respond", lambda x: edge.respond(1e-3, 2e4, 100, radio=radio, distance=1e3 * x, arrival_rate=x % 900)
     yield "edge.devices_within", lambda x: edge.devices_within(0.05, 1 + x % 30, 5e-3)
+    yield "future.package", lambda x: future.package(1e-4 + 1e-9 * x, 1 + x % 16)
+    yield "future.crossover", lambda x: future.crossover(1e-15, 1e-6 * (1 + x % 100), loading=x)
 
 
 def evaluations() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOTEBOOKS, SCREENSHOTS
+from places import NOTEBOOKS, SCREENSHOTS
 
 pytestmark = pytest.mark.browser
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))

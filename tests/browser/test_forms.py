@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import NOTEBOOKS
+from places import NOTEBOOKS
 
 FIRST = next(NOTEBOOKS.glob("00_*.ipynb"), None)
 pytestmark = [

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import NOTEBOOKS, SCREENSHOTS
+from places import NOTEBOOKS, SCREENSHOTS
 
 pytestmark = pytest.mark.browser
 # Every chapter has the same forms: the one with most predictions stands for all.

@@ -1,0 +1,8 @@
+"""Where the browser tests find the chapters, and where they leave what they saw."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = Path(os.environ.get("NOTEBOOKS", ROOT / "notebooks"))
+SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / "screenshots"))
