@@ -178,7 +178,7 @@ def test_the_rule_takes_arrays() -> None:
 def test_suspects_name_the_slip() -> None:
     cxl = TB / claims.recompute("D2-25").found[0]
     assert claims.suspects(cxl)[0] == "bits for bytes, both directions for one"
-    assert claims.suspects(400 * GB / (400 * Gbps)) == ("bits for bytes", "the whole server for one card")
+    assert claims.suspects(400 * GB / (400 * Gbps))[:2] == ("bits for bytes", "the whole server for one card")
     assert claims.suspects(1000.0)[0] == claims.suspects(0.001)[0] == "a prefix"
     assert claims.suspects(5.82) == ()
     assert set(SLIPS) >= {"sparse for dense", "both directions for one"}
