@@ -14,8 +14,6 @@ from dcserver.catalog.nouns import (
     Cluster,
     ConvNet,
     Cpu,
-    DataSet,
-    FileSystem,
     Grid,
     Link,
     MemoryTier,
@@ -25,6 +23,7 @@ from dcserver.catalog.nouns import (
     Transformer,
     dtype_bytes,
 )
+from dcserver.catalog.stores import DataSet, FileSystem
 from dcserver.catalog.tables import Table, constants, load, measurements, stack, table
 
 __all__ = [

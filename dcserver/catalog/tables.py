@@ -22,8 +22,6 @@ from dcserver.catalog.nouns import (
     Board,
     ConvNet,
     Cpu,
-    DataSet,
-    FileSystem,
     Grid,
     Link,
     MemoryTier,
@@ -32,6 +30,7 @@ from dcserver.catalog.nouns import (
     Server,
     Transformer,
 )
+from dcserver.catalog.stores import DataSet, FileSystem
 
 T = TypeVar("T", bound=Noun)
 
