@@ -144,7 +144,9 @@ def stage_live(source: Path) -> None:
         setup = next(cell for cell in notebook.cells if cell.cell_type == "code")
         setup.source = IN_BROWSER + setup.source
         nbformat.write(notebook, source / path.name)
-    shutil.copy(NOTEBOOKS / "glossary.md", source)
+    for page in NOTEBOOKS.glob("*.md"):
+        if page.name != "AUTHORING.md":  # what the chapters link
+            shutil.copy(page, source)
 
 
 def live(work: Path, out: Path) -> None:
