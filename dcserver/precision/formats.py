@@ -55,7 +55,7 @@ def step(x: Any, number_format: str | NumberFormat) -> Any:
 
     Notes
     -----
-    Equation: 2^(max(floor(log2 |x|), lowest exponent) - mantissa bits). Taught in chapter 03.
+    Equation: 2^(max(floor(log2 abs(x)), lowest exponent) - mantissa bits). Taught in chapter 03.
 
     >>> step(1.0, "bf16"), step(300.0, "bf16"), step(100.0, "int8")
     (0.0078125, 2.0, 1.0)
@@ -82,7 +82,7 @@ def relative_error_bound(x: Any, number_format: str | NumberFormat) -> Any:
 
     Notes
     -----
-    Equation: half a step / |x|. For a float between its smallest normal and its largest number that is at most
+    Equation: half a step / abs(x). For a float between its smallest normal and its largest number that is at most
     2^-(mantissa bits + 1), whatever the magnitude; for whole numbers it grows as the number shrinks.
     Taught in chapter 03.
 

@@ -39,7 +39,9 @@ PARTS = {
     "queueing": "How long do requests wait?", "interconnect": "How do accelerators talk?",
     "energy": "Where do the watts go?", "training": "One training step", "inference": "Serving",
     "sharing": "Slices, schedulers, isolation", "reliability": "Failures and what follows", "cost": "Money",
-    "edge": "Device, edge or cloud", "planning": "Every plan at once", "validation": "Models against measurements",
+    "edge": "Device, edge or cloud", "future": "Chiplets, pools, light, qubits", "applications": "What uses of the machine demand",
+    "planning": "Every plan at once", "validation": "Models against measurements",
+    "claims": "The documents' figures and their verdicts", "centre": "A data centre on paper",
 }  # fmt: skip
 
 
