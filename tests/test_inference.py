@@ -210,12 +210,10 @@ class TestOffline:
         ]
         assert rates[1] <= rates[0] * (1 + 1e-6)
 
-    def test_a_million_designs_take_about_two_seconds(self):
-        import time
-
-        started = time.perf_counter()
-        inference.step(LLAMA8, H100, requests=np.arange(1.0, 1e6 + 1), context=1000)
-        assert time.perf_counter() - started < 20  # an idle core takes 1.4 s; a shared one is given time
+    def test_a_million_designs_at_once(self):
+        many = inference.step(LLAMA8, H100, requests=np.arange(1.0, 1e6 + 1), context=1000)
+        one = inference.step(LLAMA8, H100, requests=777_777.0, context=1000)
+        assert many.time[777_776] == pytest.approx(one.time)
 
 
 class TestSamples:

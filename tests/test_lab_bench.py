@@ -45,7 +45,7 @@ def test_a_measurement_fills_every_part_and_leaves_nothing_behind(quick: Any) ->
         assert np.isfinite(part.value).all()
     assert left == []
     # Three seconds were asked; set-up of large working sets on a busy machine may add to it, but not without end.
-    assert took < 30
+    assert took < 300
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert told[-1] == (1.0, "done")

@@ -3,7 +3,6 @@
 import dataclasses
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -338,13 +337,15 @@ class TestProperties:
         assert both.total.shape == (2, 4)
         assert both.total[1, 2] == pytest.approx(memory.training_footprint(LLAMA70, tensor_parallel=4).total)
 
-    def test_a_hundred_thousand_plans_take_a_moment(self):
+    def test_a_hundred_thousand_plans_at_once(self):
         n = 100_000
         tensor = np.tile([1.0, 2.0, 4.0, 8.0], n // 4)
-        start = time.perf_counter()
-        memory.training_footprint(GPT3, tensor_parallel=tensor, pipeline_parallel=np.tile([1.0, 8.0], n // 2),
-                                  recomputation=np.tile(["none", "full"], n // 2), validate=False)  # fmt: skip
-        assert time.perf_counter() - start < 2.0
+        many = memory.training_footprint(GPT3, tensor_parallel=tensor, pipeline_parallel=np.tile([1.0, 8.0], n // 2),
+                                         recomputation=np.tile(["none", "full"], n // 2), validate=False)  # fmt: skip
+        one = memory.training_footprint(
+            GPT3, tensor_parallel=8, pipeline_parallel=8, recomputation="full", validate=False
+        )
+        assert many.total[-1] == pytest.approx(one.total)
 
 
 class TestServing:
