@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dcserver.checks import require_whole
@@ -105,7 +106,7 @@ def practice_sheet(seed: int = 17, slips: int = 4) -> Sheet:
     }
     units, clock, matrix, lanes, stacks, each, pins, rate, links, link, bus, lane = facts.values()
     peak, bandwidth = units * clock * 1e9 * matrix, stacks * pins * rate * Gbps
-    kinds = (
+    kinds: tuple[tuple[str, float, Callable[[float], str], str], ...] = (
         ("BF16 peak, dense", peak, format_flops, "sparse for dense"),
         ("FP32 peak", units * lanes * 2 * clock * 1e9, format_flops, "a prefix"),
         ("memory", stacks * each * GB, format_bytes, "bits for bytes"),
