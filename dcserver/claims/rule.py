@@ -48,9 +48,7 @@ def agrees(low: Any, high: Any, value: Any, tolerance: Any = 0.1) -> Any:
     require_between(0, 1, tolerance=tolerance)
     low, high, value, tolerance = (np.asarray(v, dtype=float) for v in (low, high, value, tolerance))
     slack = np.where(np.isfinite(low) & np.isfinite(high), tolerance, 0.0) + 1e-12
-    least = np.where(np.isfinite(low), np.where(np.isfinite(low), low, 0) * (1 - slack), -np.inf)
-    most = np.where(np.isfinite(high), np.where(np.isfinite(high), high, 0) * (1 + slack), np.inf)
-    inside = (value >= least) & (value <= most)
+    inside = (value >= low * (1 - slack)) & (value <= high * (1 + slack))
     return inside if inside.ndim else bool(inside)
 
 
