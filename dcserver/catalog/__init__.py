@@ -9,6 +9,7 @@ from dcserver.catalog.nouns import (
     DTYPE_BYTES,
     DTYPES,
     Accelerator,
+    Application,
     Board,
     Cluster,
     ConvNet,
@@ -30,6 +31,7 @@ __all__ = [
     "DTYPES",
     "DTYPE_BYTES",
     "Accelerator",
+    "Application",
     "Board",
     "Cluster",
     "ConvNet",
@@ -46,6 +48,7 @@ __all__ = [
     "Table",
     "Transformer",
     "accelerator",
+    "application",
     "board",
     "constants",
     "convnet",
@@ -70,6 +73,11 @@ __all__ = [
 def accelerator(name: str) -> Accelerator:
     """The accelerator of that name; an unknown one lists the nearest."""
     return table("accelerators").find(name)
+
+
+def application(name: str) -> Application:
+    """The application of that name."""
+    return table("applications").find(name)
 
 
 def cpu(name: str) -> Cpu:

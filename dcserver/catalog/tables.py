@@ -18,6 +18,7 @@ from dcserver.catalog import names
 from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
     Accelerator,
+    Application,
     Board,
     ConvNet,
     Cpu,
@@ -48,6 +49,7 @@ TABLES: dict[str, type[Noun]] = {
     "datasets": DataSet,
     "prices": Price,
     "formats": NumberFormat,
+    "applications": Application,
 }
 
 
