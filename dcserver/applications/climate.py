@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dcserver import catalog, compute
+from dcserver import catalog, compute, energy
+from dcserver.applications.runs import runs
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_positive, require_whole
 from dcserver.units import day, format_bytes, format_time, significant, year
@@ -120,3 +121,49 @@ def climate(spacing: Any, cards: Any, accelerator: Accelerator, levels: Any = 90
     parts = np.broadcast_arrays(cells, steps, c["step_fixed"], streaming, day / (steps * (c["step_fixed"] + streaming)),
                                 day / (steps * c["step_fixed"]), cells / cards * c["cell_resident"])  # fmt: skip
     return Climate(*(p if p.ndim else float(p) for p in parts))
+
+
+@dataclass(frozen=True)
+class PublishedClimate:
+    """A published run of a global atmosphere beside what the model says of it."""
+
+    name: str
+    spacing: float  # m
+    cards: float  # 1
+    accelerator: str
+    published: float  # simulated years a day
+    model: float  # simulated years a day
+    energy: float  # J of the cards for a simulated year, by the model
+    test: bool  # whether it took no part in the constants
+
+    @property
+    def ratio(self) -> float:
+        """Published over model."""
+        return self.published / self.model
+
+
+def published_climate() -> list[PublishedClimate]:
+    """Each published run of a global atmosphere beside the model's answer.
+
+    Returns
+    -------
+    list of PublishedClimate
+        The constants were read off the runs of COSMO; the others are tests. Taught in chapter 15.
+
+    >>> [run.name for run in published_climate() if run.test]
+    ['ICON, 1.25 km', 'ICON, 1.25 km, more cards', 'SCREAM, 3.25 km']
+    """
+    found = []
+    for row in runs("climate"):
+        spacing, cards = float(row["scale"]), float(row["accelerators"])
+        device = catalog.accelerator(row["accelerator"])
+        run = climate(spacing, cards, device, float(row["levels"]), float(row["share_of_globe"]))
+        joules = cards * card_power(device, run) * day / run.years_a_day
+        found.append(PublishedClimate(row["what"], spacing, cards, row["accelerator"], float(row["value"]), run.years_a_day,
+                                      float(joules), not row["what"].startswith("COSMO")))  # fmt: skip
+    return found
+
+
+def card_power(accelerator: Accelerator, run: Climate) -> Any:
+    """Watts of a card that streams for so large a part of each step, and hardly computes [W]. Taught in chapter 15."""
+    return energy.operating_point(accelerator, 0.05, np.asarray(run.streaming) / run.step, dtype="fp32").total

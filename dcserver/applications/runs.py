@@ -12,7 +12,7 @@ def runs(application: str) -> list[dict[str, str]]:
     Parameters
     ----------
     application : str
-        "climate", "protein structure", "genome", "screening" or "polar decoding".
+        "climate", "climate energy", "protein structure", "genome", "screening" or "polar decoding".
 
     Returns
     -------

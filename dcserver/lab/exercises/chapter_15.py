@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dcserver import applications, catalog, energy
+from dcserver import applications, catalog
 from dcserver.lab.exercises import Answer, Design, Exactly, Function, above, below
 
 CARD = "H100 SXM"
@@ -16,9 +16,9 @@ def _year(plan: Any) -> dict[str, float]:
     names = {"spacing", "cards"}
     if not isinstance(plan, Mapping) or set(plan) != names:
         raise ValueError(f"the answer must be a dictionary with {' and '.join(sorted(names))}")
-    run = applications.climate(plan["spacing"], plan["cards"], catalog.accelerator(CARD))
     card = catalog.accelerator(CARD)
-    watts = energy.operating_point(card, 0.05, float(run.streaming / run.step), dtype="fp64").total
+    run = applications.climate(plan["spacing"], plan["cards"], card)
+    watts = applications.card_power(card, run)
     return {
         "simulated years a day": float(run.years_a_day),
         "spacing": float(plan["spacing"]),
