@@ -76,6 +76,7 @@ WANTED = {
     "grids": "France; Poland; United States; World",
     "filesystems": "Ceph, 63 servers, 6 + 2; Orion, disk tier; reference, flash",
     "datasets": "ImageNet; KiTS19; Llama 3 text",
+    "applications": "climate; protein structure; massive MIMO; fraud detection",
 }
 
 

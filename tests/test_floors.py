@@ -16,7 +16,7 @@ FLOORS = {
     "compute": PHYSICS, "memory": PHYSICS, "interconnect": PHYSICS, "energy": PHYSICS,
     "precision": PHYSICS, "storage": PHYSICS, "queueing": PHYSICS,
     "training": SYSTEMS, "inference": SYSTEMS, "sharing": SYSTEMS, "reliability": SYSTEMS, "cost": SYSTEMS,
-    "edge": SYSTEMS, "future": SYSTEMS, "planning": 4, "validation": 4, "claims": 4, "lab": 5,
+    "edge": SYSTEMS, "future": SYSTEMS, "planning": 4, "applications": 4, "validation": 4, "claims": 4, "lab": 5,
 }  # fmt: skip
 # Within a floor one order is fixed, so that no circle can form: the clock that power allows comes first.
 MAY_IMPORT_BESIDE = {("compute", "energy"), ("checks", "units"), ("storage", "queueing"), ("storage", "memory")}

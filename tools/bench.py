@@ -93,6 +93,7 @@ def imports() -> None:
 def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     """Each model as a function of an array that stands for so many designs."""
     from dcserver import (
+        applications,
         catalog,
         claims,
         compute,
@@ -137,6 +138,9 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "sharing.scale_out", lambda x: sharing.scale_out(1e9 + 1e6 * x, 5e9, weights_from=8.6e9)
     yield "reliability.goodput", lambda x: reliability.goodput(reliability.best_interval(10, 100 + x), 10, 600, 100 + x)
     yield "reliability.redundancy", lambda x: reliability.redundancy(4, 6, 9e8, 1e3 + x, 0.05)
+    climate = catalog.application("climate")
+    yield "applications.size", lambda x: applications.size(climate, dgx, 1 + x % 100)
+    yield "applications.climate", lambda x: applications.climate(1e3 + x, 64, h100)
     yield "cost.own", lambda x: cost.own(dgx, 16, utilization=(1 + x % 100) / 100)
     yield "cost.spot", lambda x: cost.spot(2.5, (1 + x % 100) * 1e-6)
     radio = catalog.radio("5G")
@@ -240,9 +244,7 @@ def scheduling() -> None:
     for policy in sharing.POLICIES:
         started, worked = time.perf_counter(), time.process_time()
         sharing.simulate(jobs, 1024, policy)
-        print(
-            f"  {policy:30} {time.perf_counter() - started:10.1f} {time.process_time() - worked:10.1f}", flush=True
-        )
+        print(f"  {policy:30} {time.perf_counter() - started:10.1f} {time.process_time() - worked:10.1f}", flush=True)
 
 
 SECTIONS = {

@@ -25,11 +25,13 @@ from dcserver.catalog.nouns import (
 )
 from dcserver.catalog.stores import DataSet, FileSystem
 from dcserver.catalog.tables import Table, constants, load, measurements, stack, table
+from dcserver.catalog.uses import Application
 
 __all__ = [
     "DTYPES",
     "DTYPE_BYTES",
     "Accelerator",
+    "Application",
     "Board",
     "Cluster",
     "Codec",
@@ -48,6 +50,7 @@ __all__ = [
     "Table",
     "Transformer",
     "accelerator",
+    "application",
     "board",
     "codec",
     "constants",
@@ -74,6 +77,11 @@ __all__ = [
 def accelerator(name: str) -> Accelerator:
     """The accelerator of that name; an unknown one lists the nearest."""
     return table("accelerators").find(name)
+
+
+def application(name: str) -> Application:
+    """The application of that name."""
+    return table("applications").find(name)
 
 
 def cpu(name: str) -> Cpu:

@@ -31,6 +31,7 @@ from dcserver.catalog.nouns import (
     Transformer,
 )
 from dcserver.catalog.stores import DataSet, FileSystem
+from dcserver.catalog.uses import Application
 
 T = TypeVar("T", bound=Noun)
 
@@ -50,6 +51,7 @@ TABLES: dict[str, type[Noun]] = {
     "formats": NumberFormat,
     "radios": Radio,
     "codecs": Codec,
+    "applications": Application,
 }
 
 
