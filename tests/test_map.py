@@ -55,7 +55,11 @@ def rows(text: str) -> list[list[str]]:
 
 
 def numbers(text: str) -> list[str]:
-    return re.findall(r"\b\d\d\b", text)
+    """Chapters that a text names; "07 to 13" names all seven."""
+    every = re.sub(
+        r"\b(\d\d) to (\d\d)\b", lambda m: " ".join(f"{n:02}" for n in range(int(m[1]), int(m[2]) + 1)), text
+    )
+    return re.findall(r"\b\d\d\b", every)
 
 
 TOPICS = {row[0]: row for row in rows(section(MAP, "From the documents to the chapters"))}
