@@ -55,7 +55,11 @@ def rows(text: str) -> list[list[str]]:
 
 
 def numbers(text: str) -> list[str]:
-    return re.findall(r"\b\d\d\b", text)
+    """Chapters that a text names; "07 to 13" names all seven."""
+    every = re.sub(
+        r"\b(\d\d) to (\d\d)\b", lambda m: " ".join(f"{n:02}" for n in range(int(m[1]), int(m[2]) + 1)), text
+    )
+    return re.findall(r"\b\d\d\b", every)
 
 
 TOPICS = {row[0]: row for row in rows(section(MAP, "From the documents to the chapters"))}
@@ -219,6 +223,21 @@ def test_a_wrong_answer_would_be_found() -> None:
     changed = GUIDE.replace("| exercise | one-way | 88.9 ms |", "| exercise | one-way | 44.4 ms |")
     assert changed != GUIDE
     assert list(guide_answers.stale(changed, only="01")) == ["01"]
+
+
+def test_answers_that_are_no_numbers_read_the_same_everywhere() -> None:
+    said = guide_answers.one_in_words
+    assert said({"g", "b", "a", "e"}, "") == "a, b, e, g"
+    assert said({30, 4, 100}, "GPUs") == "4 GPUs, 30 GPUs, 100 GPUs"
+    assert said({"limit": "memory", "time": 0.002}, "s") == "limit: memory, time: 2 ms"
+    assert said("memory", "s") == "memory"
+    assert said(set(), "") == "none"
+    assert guide_answers.alike("| a, b |", "| a, b |")
+    assert not guide_answers.alike("| a, b |", "| a, c |")
+
+
+def test_chapters_from_one_to_another_are_all_named() -> None:
+    assert numbers("chapters 07 to 10, 12") == ["07", "08", "09", "10", "12"]
 
 
 def test_the_commands_of_the_guide_stand_in_the_makefile() -> None:

@@ -60,6 +60,8 @@ def plain(value: Any) -> Any:
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return ordered(value)
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
@@ -76,7 +78,7 @@ def in_words(exercise: Any, given: Any) -> tuple[str, str]:
         point = exercise.points[0]
         names = list(inspect.signature(given).parameters)
         named = dict(point) if isinstance(point, Mapping) else dict(zip(names, point, strict=False))
-        arguments = ", ".join(f"{k} = {v:.4g}" for k, v in named.items())
+        arguments = ", ".join(f"{k} = {v if isinstance(v, str | bool) else format(v, '.4g')}" for k, v in named.items())
         result = show(
             given(**point) if isinstance(point, Mapping) else given(*point),
             "" if exercise.unit == "1" else exercise.unit,
@@ -89,9 +91,33 @@ def in_words(exercise: Any, given: Any) -> tuple[str, str]:
         goals = (f"{got[w] if got[w].endswith(w) else f'{w} {got[w]}'} ({goal})" for w, goal in exercise.goals.items())
         return f"for example `{plain(given)}`", "; ".join(goals)
     several = list(given) if isinstance(given, list | tuple) else [given]
-    words = any(isinstance(v, str | bool) for v in several)
-    said = "; ".join(str(v) if isinstance(v, str | bool) else show(v, exercise.unit) for v in several)
-    return said, "these words" if words else f"within {100 * exercise.tolerance:g} %"
+    wanted = f"within {100 * exercise.tolerance:g} %"
+    if any(isinstance(v, set | frozenset) for v in several):
+        wanted = "this set"
+    elif any(isinstance(v, str | bool | Mapping) for v in several):
+        wanted = "these words"
+    return "; ".join(one_in_words(v, exercise.unit) for v in several), wanted
+
+
+def one_in_words(value: Any, unit: str) -> str:
+    """One part of an answer: a set sorted, a dictionary by its keys, words as they are, a number with its unit.
+
+    >>> one_in_words({"g", "a"}, ""), one_in_words({"limit": "memory", "time": 0.002}, "s")
+    ('a, g', 'limit: memory, time: 2 ms')
+    """
+    from dcserver.lab.quantities import show
+
+    if isinstance(value, set | frozenset):
+        return ", ".join(one_in_words(v, unit) for v in ordered(value)) or "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {one_in_words(v, unit)}" for k, v in value.items())
+    return str(value) if isinstance(value, str | bool) else show(value, unit)
+
+
+def ordered(values: Any) -> list[Any]:
+    """Members of a set in the same order on every machine: numbers by size, all else by their letters."""
+    numbers = sorted(plain(v) for v in values if not isinstance(v, str))
+    return [*numbers, *sorted(v for v in values if isinstance(v, str))]
 
 
 def predictions(chapter: lint.Chapter) -> Iterator[tuple[int, str, str]]:
