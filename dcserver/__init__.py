@@ -1,8 +1,8 @@
 """How deep-learning servers work: compact models that take a point, a curve or a million designs alike.
 
 Floors, each importing only from below: units, checks and progress; catalog; the physics (compute, precision, memory,
-storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge); planning
-and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
+storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge); planning,
+centre and validation; and lab, the only part that knows notebooks. Sub-modules load on first use.
 """
 
 import importlib
@@ -11,6 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = [
     "catalog",
+    "centre",
     "compute",
     "cost",
     "edge",
