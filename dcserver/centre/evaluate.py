@@ -163,8 +163,8 @@ def evaluate(design: Design, task: Task) -> Result:
     ideal = task.tokens / (task.batch * task.sequence) * done.time
     kept, shares, running = _lasting(design, task, done, n, spares)
     seconds = ideal / (kept * running)
-    pieces = {group: np.where(np.isfinite(ideal), ideal / done.time, 0) * sum(done.breakdown[part] for part in names)
-              for group, names in cost.jobs.GROUPS.items()}  # fmt: skip
+    shared = np.where(np.isfinite(ideal), ideal, 0.0) / sum(done.breakdown.values())
+    pieces = {group: shared * sum(done.breakdown[part] for part in names) for group, names in cost.jobs.GROUPS.items()}
     finite = np.where(np.isfinite(seconds), seconds, 0.0)
     pieces |= {name: finite * running * share for name, share in shares.items()}
     pieces["waiting for spares"] = finite * (1 - running)
@@ -173,9 +173,8 @@ def evaluate(design: Design, task: Task) -> Result:
     busy = energy.server_power(server, done.chip).total
     idle, shelf = _idle_power(design.kind, design.cooling)
     disks = shelf * np.asarray(design.storage_servers)
-    switch = (
-        catalog.constants("server_power")["cluster_switch_power"] / 3
-    )  # a port; measured clusters have three a card
+    # The measured clusters, from which the constant comes, have about three ports a card.
+    switch = catalog.constants("server_power")["cluster_switch_power"] / 3
     switches = switch * net.ports * each * everything
     hot, mean = _overheads(design.cooling, np.asarray(design.temperature, dtype=float))
     watts = {"accelerators' servers": n * busy, "spares": spares * idle, "storage": disks, "network": switches}
@@ -188,12 +187,10 @@ def evaluate(design: Design, task: Task) -> Result:
     stored = task.tokens * storage.token_bytes(task.model.vocabulary) + c["checkpoints_kept"] * _checkpoint(task)
     room = storage.usable_bytes(file_system(design.storage_servers))
 
-    none = ~np.isfinite(seconds)
-    dollars = np.where(none, np.inf, sum(money.values()))
-    every = np.broadcast_arrays(
-        seconds, seconds * done.low / done.time if not none.any() else np.where(none, np.inf, finite * _ratio(done.low, done.time)),
-        np.where(none, np.inf, finite * _ratio(done.high, done.time)), dollars, sum(watts.values()), joules,
-        joules * task.grid.carbon_intensity + made, kept * running, done.time, done.utilization, purchase, stored, room)  # fmt: skip
+    dollars = np.where(np.isfinite(seconds), sum(money.values()), np.inf)
+    carbon = joules * task.grid.carbon_intensity + made
+    every = np.broadcast_arrays(seconds, seconds * done.low, seconds * done.high, dollars, sum(watts.values()), joules, carbon,
+                                kept * running, done.time, done.utilization, purchase, stored, room)  # fmt: skip
     shape = every[0].shape
 
     def plain(v: Any) -> Any:
@@ -203,12 +200,20 @@ def evaluate(design: Design, task: Task) -> Result:
     parts = {name: {k: plain(v) for k, v in group.items()}
              for name, group in (("time", pieces), ("money", money), ("power", watts))}  # fmt: skip
     total, low, high, *others = (plain(v) for v in every)
-    return Result(design, task, total, (low, high), *others, parts, done.plan)
-
-
-def _ratio(a: Any, b: Any) -> Any:
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(b), np.asarray(a) / b, 1.0)
+    kinds = (
+        "dollars",
+        "watts",
+        "joules",
+        "carbon",
+        "goodput",
+        "step",
+        "flops_utilization",
+        "purchase",
+        "stored",
+        "room",
+    )
+    figures: dict[str, Any] = dict(zip(kinds, others, strict=True))
+    return Result(design, task, total, (low, high), parts=parts, plan=done.plan, **figures)
 
 
 def _checkpoint(task: Task) -> float:

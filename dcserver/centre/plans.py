@@ -21,7 +21,7 @@ class Steps:
     """The fastest step of each cluster; arrays of one shape. Where nothing fits, the time is infinite."""
 
     time: np.ndarray
-    low: np.ndarray  # seconds between which four of five such steps lie
+    low: np.ndarray  # over the time: between these shares of it lie four of five such steps
     high: np.ndarray
     breakdown: dict[str, np.ndarray]
     busy: np.ndarray  # share of the peak that arithmetic reaches
@@ -85,7 +85,7 @@ def steps(kind: str, servers: Any, bandwidth: Any, task: Task) -> Steps:
 @functools.lru_cache(maxsize=64)
 def _steps(kind: str, servers: tuple[float, ...], bandwidth: tuple[float, ...], model: catalog.Transformer, batch: int,
            sequence: int, stack: str) -> Steps:  # fmt: skip
-    rows = candidates(int(model.layers))
+    rows: dict[str, Any] = candidates(int(model.layers))
     size = max(1, AT_ONCE // len(rows["micro_batch"]))
     parts = [_some(kind, np.array(servers[i : i + size]), np.array(bandwidth[i : i + size]), model, batch, sequence, stack)
              for i in range(0, len(servers), size)]  # fmt: skip
@@ -94,8 +94,9 @@ def _steps(kind: str, servers: tuple[float, ...], bandwidth: tuple[float, ...], 
     columns = {name: np.concatenate([getattr(p, name) for p in parts])
                for name in ("time", "low", "high", "busy", "moving", "utilization", "replicas", "chip")}  # fmt: skip
     breakdown = {name: np.concatenate([p.breakdown[name] for p in parts]) for name in parts[0].breakdown}
-    plan = replace(parts[0].plan, **{name: np.concatenate([getattr(p.plan, name) for p in parts])
-                                     for name in (*rows, "data_parallel", "sequence_parallel")})  # fmt: skip
+    changed: dict[str, Any] = {name: np.concatenate([getattr(p.plan, name) for p in parts])
+                               for name in (*rows, "data_parallel", "sequence_parallel")}  # fmt: skip
+    plan = replace(parts[0].plan, **changed)
     return Steps(breakdown=breakdown, plan=plan, **columns)
 
 
@@ -103,9 +104,10 @@ def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.
           stack: str) -> Steps:  # fmt: skip
     """Rows: clusters; columns: candidates. Only the fastest of each row is kept."""
     server, rows = catalog.server(kind), candidates(int(model.layers))
+    device: Any = server.accelerator
     each = int(server.accelerators)
     # An adapter cannot outrun the bus behind it.
-    rate = np.minimum(bandwidth, server.accelerator.host_bus_bandwidth)[:, None]  # type: ignore[union-attr]
+    rate = np.minimum(bandwidth, device.host_bus_bandwidth)[:, None]
     link = replace(server.scale_out_link, bandwidth=rate)  # type: ignore[type-var]
     server = replace(server, scale_out_link=link, scale_out_links=each)
 
@@ -116,12 +118,12 @@ def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.
     pipeline = rows["pipeline_parallel"]
     rounds = np.where(rows["interleave"] > 1, np.ceil(rounds / pipeline) * pipeline, rounds)
     filled = rounds * replicas * rows["micro_batch"]
-    tiled = {name: np.broadcast_to(v, replicas.shape) for name, v in rows.items()}
+    tiled: dict[str, Any] = {name: np.broadcast_to(v, replicas.shape) for name, v in rows.items()}
     plan = Plan(data_parallel=replicas, sequence_parallel=tiled["tensor_parallel"] > 1, **tiled)
 
     software = training.stack(stack)
     need = training.footprint(model, plan, filled, sequence, software).total
-    fits = (need <= memory.capacity(server.accelerator)) & (accelerators >= ways) & (model.heads % tiled["tensor_parallel"] == 0)  # fmt: skip
+    fits = (need <= memory.capacity(device)) & (accelerators >= ways) & (model.heads % tiled["tensor_parallel"] == 0)  # fmt: skip
     done = training.step(model, Cluster(server=server, servers=1), plan, filled, sequence, software, validate=False)
     time = np.where(fits, done.time, np.inf)
     at = np.arange(len(servers)), np.argmin(time, axis=1)
@@ -132,7 +134,7 @@ def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.
     moving = (parts["byte-moving operators"] + parts["optimizer"]) / done.time[at]
     busy = np.clip(done.hardware_flops_utilization[at], 0, 1)
     # As in ``training.step``: arithmetic keeps memory about half as busy as operators that do nothing else.
-    chip = energy.operating_point(server.accelerator, busy, np.clip(moving + 0.5 * busy, 0, 1), dtype="bf16").total
+    chip = energy.operating_point(device, busy, np.clip(moving + 0.5 * busy, 0, 1), dtype="bf16").total
     useful = batch / filled[at]  # what fills the batch up is worked on, but not asked for
-    return Steps(best, best * low, best * high, parts, busy, moving,
+    return Steps(best, low, high, parts, busy, moving,
                  done.model_flops_utilization[at] * useful, replicas[at], chip, plan[at])  # fmt: skip
