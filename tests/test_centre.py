@@ -24,7 +24,7 @@ def test_parts_sum_to_their_totals() -> None:
 
 def test_time_by_hand() -> None:
     result = centre.evaluate(PLAIN, TASK)
-    steps = 5e12 / (1024 * 8192)
+    steps = 5e12 / (result.batch * 8192)
     assert result.seconds == pytest.approx(steps * result.step / result.goodput)
     # 6 x parameters x tokens over peak and utilisation: the attention's own products and the embedding make the rest.
     rough = 6 * 70.6e9 * 5e12 / (result.flops_utilization * 96 * 8 * 989.4e12) / result.goodput
@@ -66,13 +66,19 @@ def test_the_plan_is_near_the_best_of_all() -> None:
     cluster = catalog.Cluster(server=catalog.server("DGX H100"), servers=64)
     every = planning.search(TASK.model, cluster, TASK.batch, sequence=TASK.sequence, micro_batch=(1, 2, 4))
     mine = centre.steps("DGX H100", 64.0, 50e9, TASK)
-    assert every.best.time <= float(mine.time) * 1.0001
-    assert float(mine.time) < every.best.time * 1.08
+    # The same hundredth of a second for each sequence, whatever the batch that divides best.
+    ratio = float(mine.time / mine.batch) / (every.best.time / TASK.batch)
+    assert 0.97 < ratio < 1.06
 
 
-def test_a_batch_that_does_not_divide_is_filled_up() -> None:
-    even, odd = (float(centre.steps("DGX H100", n, 50e9, TASK).utilization) for n in (64.0, 67.0))
-    assert odd < even
+def test_the_batch_suits_the_cluster_within_bounds() -> None:
+    found = centre.steps("DGX H100", np.arange(40.0, 140.0), 50e9, TASK)
+    assert np.all((found.batch >= 2 / 3 * TASK.batch) & (found.batch <= 1.25 * TASK.batch))
+    speed = found.batch / found.time
+    assert np.all(speed[10:] > speed[:-10])  # ten servers more are always faster
+    many = centre.steps("DGX H100", 2000.0, 50e9, TASK)  # more replicas than sequences: the rest teaches nothing
+    assert float(many.batch) <= 1.25 * TASK.batch
+    assert float(many.utilization) < 0.5 * found.utilization.mean()
 
 
 def test_broadcasting_equals_the_loop() -> None:
@@ -145,10 +151,10 @@ def test_a_model_that_does_not_fit_says_so() -> None:
 
 def test_limits_are_told_apart() -> None:
     few = centre.evaluate(replace(PLAIN, servers=40), TASK)
-    assert "too much" in few.verdicts["time"]
+    assert "over it" in few.verdicts["time"]
     assert "within" in few.verdicts["power"]
     full = centre.evaluate(PLAIN, replace(TASK, tokens=2e15))
-    assert "too much" in full.verdicts["disks"]
+    assert "over it" in full.verdicts["disks"]
 
 
 def test_frontier_is_not_dominated_and_its_winner_keeps_the_limits() -> None:

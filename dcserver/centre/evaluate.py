@@ -44,6 +44,7 @@ class Result:
     carbon: Any  # kg CO2e, making the servers included
     goodput: Any  # share of the time that makes lasting progress
     step: Any  # s
+    batch: Any  # sequences of a step
     flops_utilization: Any  # model FLOP over peak
     purchase: Any  # USD on the first day; 0 where all is rented
     stored: Any  # B that the file system must hold
@@ -87,7 +88,7 @@ class Result:
                  "time": f"{significant(self.months)} of {significant(self.task.seconds / MONTH)} months, four of five such "
                          f"runs between {significant(low)} and {significant(high)}",
                  "disks": f"{format_bytes(self.stored)} of {format_bytes(self.room)}"}  # fmt: skip
-        words = {name: "within the limit" if share <= 1 else f"{format_percent(share - 1)} too much"
+        words = {name: "within the limit" if share <= 1 else f"{format_percent(share - 1)} over it"
                  for name, share in self.use.items()}  # fmt: skip
         return {name: f"{shown[name]}: {words[name]}" for name in shown}
 
@@ -99,7 +100,7 @@ class Result:
             v = np.broadcast_to(np.asarray(v), shape)[index]
             return v if v.ndim else v.item()
 
-        kept = ("seconds", "dollars", "watts", "joules", "carbon", "goodput", "step", "flops_utilization", "purchase",
+        kept = ("seconds", "dollars", "watts", "joules", "carbon", "goodput", "step", "batch", "flops_utilization", "purchase",
                 "stored", "room")  # fmt: skip
         parts = {name: {k: one(v) for k, v in group.items()} for name, group in self.parts.items()}
         low, high = self.band
@@ -111,7 +112,7 @@ class Result:
             return f"{np.size(self.seconds):,} designs, {int(np.sum(self.meets)):,} of which keep every limit"
         lines = [f"{name:6} {words}" for name, words in self.verdicts.items()]
         if np.isfinite(self.seconds):
-            lines.append(f"a step of {format_time(self.step)} at {format_percent(self.flops_utilization)} of peak; "
+            lines.append(f"a step of {self.batch:,.0f} sequences in {format_time(self.step)} at {format_percent(self.flops_utilization)} of peak; "
                          f"{format_percent(self.goodput)} of the time counts; "
                          f"{significant(self.carbon / 1000)} t of CO2e")  # fmt: skip
             lines.append(str(self.plan))
@@ -160,7 +161,7 @@ def evaluate(design: Design, task: Task) -> Result:
     net = network(each * everything, design.network, design.oversubscription, design.layout, each)
     done = steps(design.kind, n, net.bandwidth, task)
 
-    ideal = task.tokens / (task.batch * task.sequence) * done.time
+    ideal = task.tokens / (done.batch * task.sequence) * done.time
     kept, shares, running = _lasting(design, task, done, n, spares)
     seconds = ideal / (kept * running)
     shared = np.where(np.isfinite(ideal), ideal, 0.0) / sum(done.breakdown.values())
@@ -190,7 +191,7 @@ def evaluate(design: Design, task: Task) -> Result:
     dollars = np.where(np.isfinite(seconds), sum(money.values()), np.inf)
     carbon = joules * task.grid.carbon_intensity + made
     every = np.broadcast_arrays(seconds, seconds * done.low, seconds * done.high, dollars, sum(watts.values()), joules, carbon,
-                                kept * running, done.time, done.utilization, purchase, stored, room)  # fmt: skip
+                                kept * running, done.time, done.batch, done.utilization, purchase, stored, room)  # fmt: skip
     shape = every[0].shape
 
     def plain(v: Any) -> Any:
@@ -200,18 +201,8 @@ def evaluate(design: Design, task: Task) -> Result:
     parts = {name: {k: plain(v) for k, v in group.items()}
              for name, group in (("time", pieces), ("money", money), ("power", watts))}  # fmt: skip
     total, low, high, *others = (plain(v) for v in every)
-    kinds = (
-        "dollars",
-        "watts",
-        "joules",
-        "carbon",
-        "goodput",
-        "step",
-        "flops_utilization",
-        "purchase",
-        "stored",
-        "room",
-    )
+    kinds = ("dollars", "watts", "joules", "carbon", "goodput", "step", "batch", "flops_utilization", "purchase", "stored",
+             "room")  # fmt: skip
     figures: dict[str, Any] = dict(zip(kinds, others, strict=True))
     return Result(design, task, total, (low, high), parts=parts, plan=done.plan, **figures)
 

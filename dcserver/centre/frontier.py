@@ -23,10 +23,10 @@ GRIDS: dict[str, dict[str, Sequence[float]]] = {
     "coarse": {"network": [400 * Gbps], "oversubscription": [1, 7], "storage_servers": [2, 8], "spares": [1, 2, 4, 16],
                "checkpoint_interval": [1800.0]},
     "fine": {"network": [100 * Gbps, 200 * Gbps, 400 * Gbps], "oversubscription": [1, 3, 7],
-             "storage_servers": [1, 2, 4, 8], "spares": [0, 1, 2, 4, 8, 16],
+             "storage_servers": [1, 2, 4, 8], "spares": [0, 1, 2, 4, 16],
              "checkpoint_interval": [600.0, 1800.0, 3600.0]},
 }  # fmt: skip
-SIZES = {"coarse": 10, "fine": 28}
+SIZES = {"coarse": 10, "fine": 16}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from dcserver.catalog import Cluster
 from dcserver.centre.task import Task
 from dcserver.training import Plan
 
+# A batch a little larger than asked for teaches as well, token by token; what is beyond this teaches nothing more.
+LARGEST_BATCH = 1.25
 AT_ONCE = 1 << 17  # plans worked out together: bounds memory
 
 
@@ -20,7 +22,8 @@ AT_ONCE = 1 << 17  # plans worked out together: bounds memory
 class Steps:
     """The fastest step of each cluster; arrays of one shape. Where nothing fits, the time is infinite."""
 
-    time: np.ndarray
+    time: np.ndarray  # s
+    batch: np.ndarray  # sequences that a step of this plan works through, as far as they count
     low: np.ndarray  # over the time: between these shares of it lie four of five such steps
     high: np.ndarray
     breakdown: dict[str, np.ndarray]
@@ -64,8 +67,8 @@ def steps(kind: str, servers: Any, bandwidth: Any, task: Task) -> Steps:
     Returns
     -------
     Steps
-        Of ``training.step`` under the task's software, in bf16. A batch that does not divide evenly is filled up: the last
-        round takes as long as the others and teaches nothing. Servers over what the replicas take stand by.
+        Of ``training.step`` under the task's software, in bf16, with the batch nearest to the task's that divides evenly.
+        Servers over what the replicas take stand by. Fails where the batch may not move: it does, by up to a third down.
         Exhaustive over ``candidates``, which are fewer than ``planning.search`` tries. Taught in chapter 18.
     """
     count, rate = np.broadcast_arrays(np.asarray(servers, dtype=float), np.asarray(bandwidth, dtype=float))
@@ -77,7 +80,7 @@ def steps(kind: str, servers: Any, bandwidth: Any, task: Task) -> Steps:
         return v[at]
 
     parts = {name: taken(v) for name, v in found.breakdown.items()}
-    return Steps(taken(found.time), taken(found.low), taken(found.high), parts, taken(found.busy), taken(found.moving),
+    return Steps(taken(found.time), taken(found.batch), taken(found.low), taken(found.high), parts, taken(found.busy), taken(found.moving),
                  taken(found.utilization), taken(found.replicas),
                  taken(found.chip), found.plan[at])  # fmt: skip
 
@@ -92,7 +95,7 @@ def _steps(kind: str, servers: tuple[float, ...], bandwidth: tuple[float, ...], 
     if len(parts) == 1:
         return parts[0]
     columns = {name: np.concatenate([getattr(p, name) for p in parts])
-               for name in ("time", "low", "high", "busy", "moving", "utilization", "replicas", "chip")}  # fmt: skip
+               for name in ("time", "batch", "low", "high", "busy", "moving", "utilization", "replicas", "chip")}  # fmt: skip
     breakdown = {name: np.concatenate([p.breakdown[name] for p in parts]) for name in parts[0].breakdown}
     changed: dict[str, Any] = {name: np.concatenate([getattr(p.plan, name) for p in parts])
                                for name in (*rows, "data_parallel", "sequence_parallel")}  # fmt: skip
@@ -114,9 +117,9 @@ def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.
     ways = rows["tensor_parallel"] * rows["pipeline_parallel"]
     accelerators = each * servers[:, None]
     replicas = np.maximum(accelerators // ways, 1)
-    rounds = np.ceil(batch / (replicas * rows["micro_batch"]))
-    pipeline = rows["pipeline_parallel"]
-    rounds = np.where(rows["interleave"] > 1, np.ceil(rounds / pipeline) * pipeline, rounds)
+    # The batch nearest to the one asked for that divides evenly; interleaving hands rounds out in groups.
+    group = np.where(rows["interleave"] > 1, rows["pipeline_parallel"], 1) * replicas * rows["micro_batch"]
+    rounds = np.maximum(np.round(batch / group), 1) * group / (replicas * rows["micro_batch"])
     filled = rounds * replicas * rows["micro_batch"]
     tiled: dict[str, Any] = {name: np.broadcast_to(v, replicas.shape) for name, v in rows.items()}
     plan = Plan(data_parallel=replicas, sequence_parallel=tiled["tensor_parallel"] > 1, **tiled)
@@ -126,7 +129,8 @@ def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.
     fits = (need <= memory.capacity(device)) & (accelerators >= ways) & (model.heads % tiled["tensor_parallel"] == 0)  # fmt: skip
     done = training.step(model, Cluster(server=server, servers=1), plan, filled, sequence, software, validate=False)
     time = np.where(fits, done.time, np.inf)
-    at = np.arange(len(servers)), np.argmin(time, axis=1)
+    useful = np.minimum(filled, LARGEST_BATCH * batch)
+    at = np.arange(len(servers)), np.argmin(time / useful, axis=1)
     best, parts = time[at], {name: np.broadcast_to(v, time.shape)[at] for name, v in done.breakdown.items()}
     low, high = (
         np.broadcast_to(end, time.shape)[at] / np.broadcast_to(done.time, time.shape)[at] for end in done.interval
@@ -135,6 +139,5 @@ def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.
     busy = np.clip(done.hardware_flops_utilization[at], 0, 1)
     # As in ``training.step``: arithmetic keeps memory about half as busy as operators that do nothing else.
     chip = energy.operating_point(device, busy, np.clip(moving + 0.5 * busy, 0, 1), dtype="bf16").total
-    useful = batch / filled[at]  # what fills the batch up is worked on, but not asked for
-    return Steps(best, low, high, parts, busy, moving,
-                 done.model_flops_utilization[at] * useful, replicas[at], chip, plan[at])  # fmt: skip
+    return Steps(best, useful[at], low, high, parts, busy, moving,
+                 done.model_flops_utilization[at] * useful[at] / filled[at], replicas[at], chip, plan[at])  # fmt: skip

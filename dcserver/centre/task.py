@@ -54,9 +54,9 @@ def tasks() -> dict[str, Task]:
     Taught in chapter 18.
     """
     grid = catalog.grid("Frankfurt")
-    rows = [("8B", "Llama 3.1 8B", 5e12, 512, 0.4e6, 0.15e6, 3), ("70B", "Llama 3.1 70B", 5e12, 1024, 3.5e6, 0.85e6, 3),
+    rows = [("8B", "Llama 3.1 8B", 5e12, 512, 0.4e6, 0.15e6, 3), ("70B", "Llama 3.1 70B", 5e12, 1024, 3.2e6, 0.85e6, 3),
             ("405B", "Llama 3.1 405B", 15e12, 2048, 150e6, 20e6, 4)]  # fmt: skip
-    kinds = ("DGX A100", "DGX H100", "DGX H200")  # of the newest, all are sold a year ahead
+    kinds = ("DGX H100", "DGX H200", "DGX A100")  # the newest are sold out in this story
     return {name: Task(name, catalog.transformer(model), tokens, batch, 8192, dollars, watts, months * MONTH, grid, kinds=kinds)
             for name, model, tokens, batch, dollars, watts, months in rows}  # fmt: skip
 
