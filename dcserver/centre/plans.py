@@ -130,7 +130,8 @@ def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.
     done = training.step(model, Cluster(server=server, servers=1), plan, filled, sequence, software, validate=False)
     time = np.where(fits, done.time, np.inf)
     useful = np.minimum(filled, LARGEST_BATCH * batch)
-    at = np.arange(len(servers)), np.argmin(time / useful, axis=1)
+    # Rounded, so that of plans that tie the first is taken on every machine.
+    at = np.arange(len(servers)), np.argmin(np.round(np.log(time / useful), 9), axis=1)
     best, parts = time[at], {name: np.broadcast_to(v, time.shape)[at] for name, v in done.breakdown.items()}
     low, high = (
         np.broadcast_to(end, time.shape)[at] / np.broadcast_to(done.time, time.shape)[at] for end in done.interval

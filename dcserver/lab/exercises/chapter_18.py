@@ -61,7 +61,7 @@ def _goals(dollars: float, months: float) -> dict[str, Any]:
 EXERCISES = {
     "card-hours": Answer(
         lambda: _hours() / hour,
-        unit="h",
+        unit="card-hours",
         slips=[
             (3, "A training step costs 6 FLOP a parameter and token: 2 forward, 4 backward."),
             (1 / 3, "A training step costs 6 FLOP a parameter and token: 2 forward, 4 backward."),
