@@ -84,7 +84,7 @@ def test_import_loads_neither_plotting_nor_widgets() -> None:
         "ml_dtypes",
     }
     assert not heavy & loaded_after("import dcserver")
-    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.planning, dcserver.validation, dcserver.queueing, dcserver.storage"
+    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.planning, dcserver.validation, dcserver.queueing, dcserver.storage, dcserver.centre"
     assert not heavy & loaded_after(physics)
 
 
