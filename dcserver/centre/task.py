@@ -18,6 +18,7 @@ MONTH = year / 12
 # Servers that can be bought, and the row of the price table that prices them where the server's own does not.
 KINDS = {"DGX A100": "DGX A100 320GB at launch", "DGX H100": "", "DGX H200": "8x H200 server, illustrative",
          "DGX B200": "8x B200 server, illustrative"}  # fmt: skip
+RATIOS = (1, 3, 7, 15, 31)  # of ports down to ports up that split a switch of 64 into whole numbers
 OWNERSHIPS = ("own", "rent")
 
 
@@ -103,7 +104,11 @@ class Design:
         require_choice(OWNERSHIPS, ownership=self.ownership)
         require_whole(servers=self.servers, storage_servers=self.storage_servers)
         require_whole(0, spares=self.spares)
-        require_between(1, 31, oversubscription=self.oversubscription)
+        ratios = np.asarray(self.oversubscription, dtype=float)
+        if not np.isin(ratios, RATIOS).all():
+            raise ValueError(
+                f"oversubscription={float(ratios[~np.isin(ratios, RATIOS)].flat[0]):g} must be 1, 3, 7, 15 or 31"
+            )
         require_positive(network=self.network, checkpoint_interval=self.checkpoint_interval)
         require_between(-20, 35, temperature=self.temperature)
         np.broadcast_shapes(*(np.shape(getattr(self, name)) for name in NUMBERS))

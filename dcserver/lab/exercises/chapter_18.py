@@ -38,6 +38,8 @@ def _design(choices: Any) -> centre.Design:
 
 def _figures(design: centre.Design) -> dict[str, float]:
     r = centre.evaluate(design, _TASK)
+    if r.months == float("inf"):
+        raise ValueError(r.verdicts["time"])
     return {"money": r.dollars, "power": r.watts, "months": r.months, "use of the disks": r.use["disks"]}
 
 
