@@ -2,7 +2,7 @@
 
 Floors, each importing only from below: units, checks and progress; catalog; the physics (compute, precision, memory,
 storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge, future);
-planning, applications, validation and claims; and lab, the only part that knows notebooks. Sub-modules load on first use.
+planning, applications, centre, validation and claims; and lab, the only part that knows notebooks. Each loads on first use.
 """
 
 import importlib
@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 __all__ = [
     "applications",
     "catalog",
+    "centre",
     "claims",
     "compute",
     "cost",

@@ -16,11 +16,13 @@ FLOORS = {
     "compute": PHYSICS, "memory": PHYSICS, "interconnect": PHYSICS, "energy": PHYSICS,
     "precision": PHYSICS, "storage": PHYSICS, "queueing": PHYSICS,
     "training": SYSTEMS, "inference": SYSTEMS, "sharing": SYSTEMS, "reliability": SYSTEMS, "cost": SYSTEMS,
-    "edge": SYSTEMS, "future": SYSTEMS, "planning": 4, "applications": 4, "validation": 4, "claims": 4, "lab": 5,
+    "edge": SYSTEMS, "future": SYSTEMS, "planning": 4, "applications": 4, "centre": 4, "validation": 4, "claims": 4,
+    "lab": 5,
 }  # fmt: skip
 # Within a floor one order is fixed, so that no circle can form: the clock that power allows comes first.
 MAY_IMPORT_BESIDE = {("compute", "energy"), ("checks", "units"), ("storage", "queueing"), ("storage", "memory")}
 MAY_IMPORT_BESIDE |= {("precision", "compute")}  # what fewer bits save is told on the roofline
+MAY_IMPORT_BESIDE |= {("centre", "planning")}
 # Among the systems: what is served, trained or broken is what has a price, and the edge serves.
 MAY_IMPORT_BESIDE |= {("cost", part) for part in ("training", "inference", "reliability", "sharing")}
 MAY_IMPORT_BESIDE |= {("edge", "inference"), ("reliability", "training"), ("sharing", "reliability")}
@@ -83,7 +85,7 @@ def test_import_loads_neither_plotting_nor_widgets() -> None:
         "ml_dtypes",
     }
     assert not heavy & loaded_after("import dcserver")
-    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.planning, dcserver.validation, dcserver.queueing, dcserver.storage"
+    physics = "import dcserver.compute, dcserver.memory, dcserver.interconnect, dcserver.energy, dcserver.training, dcserver.planning, dcserver.validation, dcserver.queueing, dcserver.storage, dcserver.centre"
     assert not heavy & loaded_after(physics)
 
 

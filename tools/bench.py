@@ -95,6 +95,7 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     from dcserver import (
         applications,
         catalog,
+        centre,
         claims,
         compute,
         cost,
@@ -143,6 +144,8 @@ def models() -> Iterator[tuple[str, Callable[[np.ndarray], Any]]]:
     yield "applications.climate", lambda x: applications.climate(1e3 + x, 64, h100)
     yield "cost.own", lambda x: cost.own(dgx, 16, utilization=(1 + x % 100) / 100)
     yield "cost.spot", lambda x: cost.spot(2.5, (1 + x % 100) * 1e-6)
+    task = centre.task("70B")
+    yield "centre.evaluate", lambda x: centre.evaluate(centre.Design(spares=x % 9, checkpoint_interval=60 + x), task)
     radio = catalog.radio("5G")
     yield "edge.respond", lambda x: edge.respond(1e-3, 2e4, 100, radio=radio, distance=1e3 * x, arrival_rate=x % 900)
     yield "edge.devices_within", lambda x: edge.devices_within(0.05, 1 + x % 30, 5e-3)

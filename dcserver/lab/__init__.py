@@ -13,6 +13,7 @@ _HOME = {
     **dict.fromkeys(["Picture", "Table", "show", "table"], "pictures"),
     "Panel": "panels",
     "Run": "runs",
+    "report": "reports",
     **dict.fromkeys(["choice", "log_slider", "slider", "toggle"], "controls"),
 }  # fmt: skip
 _MODULES = ("bench", "ciphers", "controls", "figures", "lesson", "panels", "style")
