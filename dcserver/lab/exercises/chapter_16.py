@@ -47,8 +47,8 @@ def _pool(design: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _qubits() -> int:
-    server, card = catalog.server("DGX H100"), catalog.accelerator("H100 SXM")
-    return int(future.most_qubits(server.accelerators * card.memory_bytes, 8))
+    cards, card = catalog.server("DGX H100").accelerators, catalog.accelerator("H100 SXM")
+    return int(future.most_qubits(cards * card.memory_bytes, 8))
 
 
 EXERCISES = {
