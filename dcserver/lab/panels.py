@@ -14,6 +14,7 @@ import numpy as np
 
 from dcserver.lab import style
 from dcserver.lab.controls import Control
+from dcserver.lab.experiments import Experiment
 from dcserver.lab.figures import Chart
 from dcserver.lab.page import CSS, KEEP_KEYS
 
@@ -30,7 +31,7 @@ def _caller(function: Callable[..., Any], names: Sequence[str]) -> Callable[...,
     return lambda result, values: function(result, **{n: values[n] for n in wanted})
 
 
-class Panel:
+class Panel(Experiment):
     """An experiment: move a control, read the sentence, see the picture.
 
     Parameters
@@ -123,9 +124,6 @@ class Panel:
         """Every control back to its default."""
         self._last_move = (-np.inf, ())
         self.set(**{c.name: c.default for c in self.controls})
-
-    def __repr__(self) -> str:
-        return self.text
 
     @property
     def text(self) -> str:
@@ -243,25 +241,6 @@ class Panel:
 
     def _on_open(self, change: Any) -> None:
         self._rows_html.value = self._table_html() if change["new"] else ""
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle: dict[str, Any] = {"text/plain": self.text, "image/png": self.png()}
-        view = self.widget()._repr_mimebundle_()
-        bundle.update({k: v for k, v in view.items() if k != "text/plain"})
-        size = {"width": self.chart.width, "height": self.chart.height}
-        return bundle, {"image/png": {"alt": f"{style.words_to_text(self.sentence)} {self.alt}", **size}}
-
-    def _ipython_display_(self) -> None:
-        """Show the panel; and for readers without a kernel, who see only its picture, the sentence and the table below."""
-        from IPython.display import display
-
-        bundle, metadata = self._repr_mimebundle_()
-        display(bundle, raw=True, metadata=metadata)
-        still = {
-            "text/html": self.static_html(),
-            "text/plain": "The same without a kernel: the sentence and the table.",
-        }
-        display(still, raw=True)
 
     def static_html(self) -> str:
         """What a reader without a kernel finds under the picture; a live panel hides it."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dcserver.lab import style
+from dcserver.lab.experiments import Experiment
 from dcserver.lab.figures import Chart
 from dcserver.lab.page import CSS, KEEP_KEYS
 from dcserver.lab.panels import Rows
@@ -57,7 +58,7 @@ def launcher(button: str, note: str, work: Callable[[Callable[[float, str], None
     return widgets.HBox([press, bar, said], layout={"align_items": "center", "flex_flow": "row wrap"})
 
 
-class Run:
+class Run(Experiment):
     """A long experiment behind a button.
 
     Parameters
@@ -132,9 +133,6 @@ class Run:
         parts = (self.title, note, style.words_to_text(self.sentence), style.table_text(self.rows))
         return "\n".join(part for part in parts if part)
 
-    def __repr__(self) -> str:
-        return self.text
-
     # The page.
 
     def _say_html(self) -> str:
@@ -149,6 +147,10 @@ class Run:
             return
         self._say.value, self._picture.value = self._say_html(), self._picture_html()
         self._rows_html.value = style.table_html(self.rows) if self.rows else ""
+
+    def png(self) -> bytes:
+        """The picture as it stands."""
+        return self._png
 
     def widget(self) -> Any:
         """The live experiment, made once."""
@@ -190,25 +192,6 @@ class Run:
         for name in ("dcserver-experiment", "dcserver-run"):
             run.add_class(name)
         return run
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle: dict[str, Any] = {"text/plain": self.text, "image/png": self._png}
-        view = self.widget()._repr_mimebundle_()
-        bundle.update({k: v for k, v in view.items() if k != "text/plain"})
-        size = {"width": self.chart.width, "height": self.chart.height}
-        return bundle, {"image/png": {"alt": f"{style.words_to_text(self.sentence)} {self.alt}", **size}}
-
-    def _ipython_display_(self) -> None:
-        """Show it; and for readers without a kernel, who see only the picture, the sentence and the table below."""
-        from IPython.display import display
-
-        bundle, metadata = self._repr_mimebundle_()
-        display(bundle, raw=True, metadata=metadata)
-        still = {
-            "text/html": self.static_html(),
-            "text/plain": "The same without a kernel: the sentence and the table.",
-        }
-        display(still, raw=True)
 
     def static_html(self) -> str:
         """What a reader without a kernel finds under the picture; a live page hides it."""
