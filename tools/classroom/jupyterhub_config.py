@@ -4,6 +4,7 @@ Started by tools/classroom/start.py, which sets the environment read here. Beyon
 with an image that Binder's convention makes of environment.yml; see the teacher's guide.
 """
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -25,7 +26,7 @@ c.ConfigurableHTTPProxy.api_url = os.environ["DCSERVER_CLASS_PROXY_URL"]
 c.ConfigurableHTTPProxy.pid_file = str(HOME / "proxy.pid")
 c.JupyterHub.cookie_secret_file = str(HOME / "cookie_secret")
 c.JupyterHub.db_url = f"sqlite:///{HOME / 'hub.sqlite'}"
-c.JupyterHub.concurrent_spawn_limit = 10
+c.JupyterHub.concurrent_spawn_limit = 0  # a class comes in all at once: slower for each, but nobody is sent away
 c.JupyterHub.cleanup_servers = True
 
 # Accounts: a learner chooses a password at the first visit; with a roster, only the names on it may.
@@ -47,10 +48,33 @@ def folder_of(name: str) -> Path:
     return HOME / "learners" / name
 
 
-def before_start(spawner: object) -> None:
-    """The learner's folder with the chapters in it; a file that is there already is never touched."""
+def sockets_of(name: str) -> Path:
+    """Where a learner's kernels listen: files that no other account can open."""
+    return HOME / "run" / name
+
+
+def transport_of(name: str) -> str:
+    """Files rather than ports: two of many kernels that start at once may draw the same port, and one then never answers."""
+    longest = f"{sockets_of(name)}/kernel-01234567-89ab-cdef-0123-456789abcdef-ipc-1"
+    return "ipc" if len(longest) < 104 else "tcp"  # no system takes a longer name for a socket
+
+
+ONE_BY_ONE = asyncio.Lock()  # accounts are made in files of the system that only one may write at a time
+
+
+async def before_start(spawner: object) -> None:
+    """Prepare the learner's folder, beside the hub's other work: a class that comes in at once must not stop it."""
     name = spawner.user.name  # type: ignore[attr-defined]
+    async with ONE_BY_ONE:
+        await asyncio.to_thread(prepare, name)
+    spawner.environment = {**spawner.environment, "JUPYTER_RUNTIME_DIR": str(sockets_of(name))}  # type: ignore[attr-defined]
+    spawner.args = [*ARGUMENTS, f"--KernelManager.transport={transport_of(name)}"]  # type: ignore[attr-defined]
+
+
+def prepare(name: str) -> None:
+    """The learner's folder with the chapters in it; a file that is there already is never touched."""
     folder = folder_of(name)
+    sockets_of(name).mkdir(parents=True, exist_ok=True)
     if AS_ROOT:
         account(PREFIX + name, folder)
     for source in sorted(NOTEBOOKS.rglob("*")):
@@ -65,6 +89,8 @@ def before_start(spawner: object) -> None:
             if path.lstat().st_uid != owner.pw_uid:
                 os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
         folder.chmod(0o700)
+        os.chown(sockets_of(name), owner.pw_uid, owner.pw_gid)
+        sockets_of(name).chmod(0o700)
 
 
 def account(name: str, folder: Path) -> None:
@@ -80,10 +106,10 @@ def account(name: str, folder: Path) -> None:
 c.Spawner.pre_spawn_hook = before_start
 c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
-c.Spawner.http_timeout = c.Spawner.start_timeout = 180
+c.Spawner.http_timeout = c.Spawner.start_timeout = 600  # thirty servers starting at once on two cores take minutes
 c.Spawner.env_keep = ["PATH", "LANG", "LC_ALL"]
 c.Spawner.environment = {"OMP_NUM_THREADS": "1", "JUPYTERHUB_SINGLEUSER_EXTENSION": "1"}
-c.Spawner.args = [
+ARGUMENTS = [
     "--MappingKernelManager.cull_idle_timeout=3600",  # a kernel that nobody uses for an hour gives its memory back
     "--MappingKernelManager.cull_interval=300",
     "--LabApp.news_url=None",  # no request leaves the machine

@@ -97,7 +97,9 @@ class Learner:
         session = json.loads((await self.fetch(f"{self.base}/api/sessions", "POST", body=body)).body)
         kernel = session["kernel"]["id"]
         address = f"{self.base.replace('http', 'ws', 1)}/api/kernels/{kernel}/channels?session_id={uuid.uuid4().hex}"
-        socket = await websocket_connect(HTTPRequest(address, headers=self._headers(), request_timeout=60))
+        socket = await websocket_connect(
+            HTTPRequest(address, headers=self._headers(), connect_timeout=180, request_timeout=180)
+        )
         sliders: dict[str, dict[str, Any]] = {}
         for cell in notebook["cells"]:
             if cell["cell_type"] != "code":
