@@ -159,8 +159,7 @@ class MachineReport:
         data: dict[str, Any] = {"format": _FORMAT}
         for name, value in vars(self).items():
             if isinstance(value, Curve):
-                value = {"what": value.what.tolist(), "size": value.size.tolist(),
-                         "value": [float(f"{v:.6g}") for v in value.value]}  # fmt: skip
+                value = {"what": value.what.tolist(), "size": value.size.tolist(), "value": value.value.tolist()}
             data[name] = None if isinstance(value, float) and np.isnan(value) else value
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
