@@ -26,7 +26,21 @@ def _constants(constants: Constants | None) -> Constants:
 
 @dataclass(frozen=True)
 class Power:
-    """Watts of an accelerator by cause; fields may hold arrays."""
+    """Watts of an accelerator by cause; fields may hold arrays.
+
+    Taught in chapter 10.
+
+    Attributes
+    ----------
+    total : W
+        Sum of the next four.
+    static, active, compute, memory : W
+        What it draws always, whenever it works, for arithmetic, for bytes.
+    clock_ratio : 1
+        Clock at which it settles, over boost clock.
+    limited_by : str
+        What keeps the clock there.
+    """
 
     total: Any
     static: Any
@@ -98,6 +112,11 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
         power limit (its 16-bit peak draws ``flop_energy_generic_share`` of it), or, where the limit is not
         known either, to follow the years' trend.
 
+    Raises
+    ------
+    ValueError
+        For ``dtype`` that is not among those known.
+
     Notes
     -----
     Equation: energy(generation) x ratio(format). Fails for a format that a device emulates.
@@ -130,9 +149,23 @@ def _memory_kind(memory: str) -> str:
 
 
 def byte_energy(accelerator: Accelerator, constants: Constants | None = None) -> Any:
-    """Energy of one byte read from or written to device memory, J/B, by kind of memory.
+    """Energy of one byte read from or written to device memory, by kind of memory.
 
-    Taught in chapter 10.
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array, J/B
+
+    Notes
+    -----
+    A constant for HBM2, HBM3, GDDR and LPDDR each, fitted on measured watts; memory that the catalog does not know is
+    taken for HBM2. Fails at other clocks of the memory. Taught in chapter 10.
     """
     c = _constants(constants)
     return _per_device(lambda m: c[f"byte_energy_{_memory_kind(m)}"], accelerator.memory_type)
@@ -147,12 +180,23 @@ def by_board(accelerator: Accelerator | None, name: str, c: Constants) -> Any:
 
 
 def power_limit_of(accelerator: Accelerator, constants: Constants | None = None) -> Any:
-    """The board's power limit, W: the data sheet's, or, where the catalog has none, what its peak suggests.
+    """The board's power limit: the data sheet's, or, where the catalog has none, what its peak suggests.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array, W
 
     Notes
     -----
-    Equation where unknown: 16-bit peak x energy of a FLOP + bandwidth x energy of a byte, as if the board were
-    built to run both at once.
+    Equation where unknown: 16-bit peak x energy of a FLOP + bandwidth x energy of a byte, as if the board were built to
+    run both at once. Taught in chapter 10.
     """
     limit = np.asarray(accelerator.max_power, dtype=float)
     bandwidth = np.nan_to_num(np.asarray(accelerator.memory_bandwidth, dtype=float))
@@ -192,7 +236,23 @@ def dynamic_scale(clock_ratio: Any, accelerator: Accelerator | None = None, cons
 def clock_for(scale: Any, accelerator: Accelerator | None = None, constants: Constants | None = None) -> Any:
     """The clock, over boost clock, at which dynamic power is that share of its value at boost clock.
 
-    The inverse of ``dynamic_scale``, between the lowest clock and 1. Taught in chapter 10.
+    Parameters
+    ----------
+    scale : float or array
+        Dynamic power over that at boost clock.
+    accelerator : Accelerator, optional
+        As for ``dynamic_scale``.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array
+        Clock over boost clock, between the lowest clock and 1.
+
+    Notes
+    -----
+    Equation: the inverse of ``dynamic_scale``: s^(1/n) above the knee k, s / k^(n - 1) below. Taught in chapter 10.
     """
     c = _constants(constants)
     n, knee = by_board(accelerator, "voltage_exponent", c), by_board(accelerator, "voltage_knee", c)
@@ -287,7 +347,18 @@ def power(accelerator: Accelerator, compute_utilization: Any = 0.0, memory_utili
           clock_ratio: Any = 1.0, dtype: Any = "bf16", constants: Constants | None = None) -> Any:  # fmt: skip
     """Watts of an accelerator at a load and clock, whatever its limit: what the load wants.
 
-    See ``operating_point``, which also applies the limit and says where the watts go.
+    Parameters
+    ----------
+    accelerator, compute_utilization, memory_utilization, clock_ratio, dtype, constants
+        As for ``operating_point``.
+
+    Returns
+    -------
+    float or array, W
+
+    Notes
+    -----
+    Equation as for ``operating_point``, without its limit; that one also says where the watts go. Taught in chapter 10.
 
     >>> from dcserver import catalog
     >>> a100 = catalog.accelerator("A100 SXM")
@@ -313,6 +384,11 @@ def sustained_clock(accelerator: Accelerator, compute_utilization: Any = 1.0, me
     -------
     float or array
         1 where the load fits at boost clock, less where the limit throttles it, never under the lowest clock.
+
+    Raises
+    ------
+    ValueError
+        For ``power_limit`` not above 0.
 
     Notes
     -----
