@@ -87,7 +87,8 @@ class Table(Mapping[str, T]):
         ValueError
             If nothing fits (the nearest names are listed) or several do.
         """
-        return self._records[names.find(self.kind, name, self._aliases)]
+        exact = self._aliases.get(str(name))  # most often: the search for what else it might mean takes a millisecond
+        return self._records[names.find(self.kind, name, self._aliases) if exact is None else exact]
 
 
 def parse(kind: str, file: io.TextIOBase | Iterable[str], origin: str = "file") -> list[Any]:

@@ -125,18 +125,23 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
     c = _constants(constants)
     require_choice([*DTYPES, "fp8_e4m3", "fp8_e5m2"], dtype=dtype)
     known = _per_device(lambda a: c.get(f"flop_energy_{a}", np.nan), accelerator.architecture)
-    limit, year = np.asarray(accelerator.max_power, dtype=float), np.asarray(accelerator.year, dtype=float)
-    by_limit = c["flop_energy_generic_share"] * limit / _half_peak(accelerator)
-    age = np.where(np.isnan(year), 2022.0, year) - 2020.0
-    by_year = c["flop_energy_2020"] * 0.5 ** (age / c["flop_energy_halving_years"])
-    generic = np.where(np.isnan(by_limit), by_year, by_limit)
     matrix = _per_device(lambda d: c.get(f"format_{str(d).partition('_e')[0]}", 1.0), dtype)
     # Without matrix units every format passes the same lanes, and bits are what counts.
     lanes = _per_device(lambda d: dtype_bytes(str(d).partition("_e")[0].partition("_")[0]) / 2, dtype)
     known = known * _per_device(lambda m: c["graphics_energy"] if _memory_kind(m) == "GDDR" else 1.0,
                                 accelerator.memory_type)  # fmt: skip
-    energy = np.where(np.isnan(known), generic, known) * np.where(_has_matrix_units(accelerator), matrix, lanes)
-    return _plain(energy)
+    if np.isnan(known).any():
+        known = np.where(np.isnan(known), _generic_flop_energy(accelerator, c), known)
+    return _plain(known * np.where(_has_matrix_units(accelerator), matrix, lanes))
+
+
+def _generic_flop_energy(accelerator: Accelerator, c: Constants) -> Any:
+    """Energy of a FLOP, J, for generations that the constants do not know: by the power limit, or else by the year."""
+    limit, year = np.asarray(accelerator.max_power, dtype=float), np.asarray(accelerator.year, dtype=float)
+    by_limit = c["flop_energy_generic_share"] * limit / _half_peak(accelerator)
+    age = np.where(np.isnan(year), 2022.0, year) - 2020.0
+    by_year = c["flop_energy_2020"] * 0.5 ** (age / c["flop_energy_halving_years"])
+    return np.where(np.isnan(by_limit), by_year, by_limit)
 
 
 def _memory_kind(memory: str) -> str:
@@ -199,6 +204,8 @@ def power_limit_of(accelerator: Accelerator, constants: Constants | None = None)
     run both at once. Taught in chapter 10.
     """
     limit = np.asarray(accelerator.max_power, dtype=float)
+    if not np.isnan(limit).any():  # most often; the estimate would cost more than all the rest
+        return _plain(limit)
     bandwidth = np.nan_to_num(np.asarray(accelerator.memory_bandwidth, dtype=float))
     estimate = (flop_energy(accelerator, "fp16", constants) * _half_peak(accelerator)
                 + bandwidth * byte_energy(accelerator, constants))  # fmt: skip
@@ -263,7 +270,7 @@ def clock_for(scale: Any, accelerator: Accelerator | None = None, constants: Con
 
 def _parts(
     accelerator: Accelerator, compute_utilization: Any, memory_utilization: Any, dtype: Any, c: Constants
-) -> Any:
+) -> tuple[Any, ...]:
     """Static and memory watts, and active and compute watts at boost clock."""
     limit = power_limit_of(accelerator, c)
     peak = np.asarray(_peak(accelerator, dtype), dtype=float)
@@ -331,10 +338,10 @@ def operating_point(accelerator: Accelerator, compute_utilization: Any = 0.0, me
     _check(compute_utilization, memory_utilization)
     require_between(0, 1, clock_ratio=clock_ratio)
     require_positive(clock_ratio=clock_ratio)
-    sustained = sustained_clock(accelerator, compute_utilization, memory_utilization, power_limit, dtype, c)
+    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    sustained = _within(power_limit, accelerator, (static, active, compute, memory), c)
     wanted = np.asarray(clock_ratio, dtype=float)
     clock = np.minimum(wanted, sustained)
-    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
     scale = dynamic_scale(clock, accelerator, c)
     parts = np.broadcast_arrays(static, active * scale, compute * scale, memory, clock, sustained < wanted)
     static, active, compute, memory, clock = (_plain(p) for p in parts[:5])
@@ -397,10 +404,16 @@ def sustained_clock(accelerator: Accelerator, compute_utilization: Any = 1.0, me
     """
     c = _constants(constants)
     _check(compute_utilization, memory_utilization)
+    parts = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    return _within(power_limit, accelerator, parts, c)
+
+
+def _within(power_limit: Any, accelerator: Accelerator, parts: tuple[Any, ...], c: Constants) -> Any:
+    """The highest clock at which the parts fit the limit."""
     if power_limit is None:
         power_limit = power_limit_of(accelerator, c)
     else:
         limits = np.asarray(power_limit, dtype=float)
         require_positive(power_limit=np.where(np.isposinf(limits), 1.0, limits))
-    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    static, active, compute, memory = parts
     return _plain(clock_for((power_limit - static - memory) / (active + compute), accelerator, c))
