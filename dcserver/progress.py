@@ -23,6 +23,10 @@ def text_progress(what: str = "") -> Progress:
     -------
     callable
         Takes what is done and what there is to do; ends the line when all is done.
+
+    Notes
+    -----
+    Taught in chapter 03.
     """
 
     def show(done: float, total: float) -> None:
@@ -36,6 +40,21 @@ def text_progress(what: str = "") -> Progress:
 
 def reporter(progress: Progress | bool | None, what: str = "") -> Progress:
     """What a long function calls: the given function, a bar for True, or one that does nothing.
+
+    Parameters
+    ----------
+    progress : callable, True or None
+        What the caller wants: a function of (done, total), a bar on standard error, or nothing.
+    what : str
+        What is counted, for the bar.
+
+    Returns
+    -------
+    callable
+
+    Notes
+    -----
+    How long experiments report in every chapter from 03 on. Taught in chapter 03.
 
     >>> reporter(None)(1, 2)
     """

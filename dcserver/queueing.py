@@ -21,9 +21,29 @@ def _plain(value: Any) -> Any:
 
 
 def utilization(arrival_rate: Any, service_time: Any, servers: Any = 1) -> Any:
-    """Share of the time in which a server is busy: arrivals x service time / servers [1]; above 1 the queue grows for ever.
+    """Share of the time in which a server is busy; above 1 the queue grows for ever.
 
-    Taught in chapter 05.
+    Parameters
+    ----------
+    arrival_rate : float or array, 1/s
+        Requests that come.
+    service_time : float or array, s
+        That each one takes.
+    servers : int or array
+        Side by side.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a negative rate, a time that is not above 0, or servers that are not whole.
+
+    Notes
+    -----
+    Equation: arrivals x service time / servers. Taught in chapter 05.
 
     >>> utilization(80, 0.01)
     0.8
@@ -58,6 +78,8 @@ def waiting_probability(arrival_rate: Any, service_time: Any, servers: Any = 1) 
     ValueError
         For a rate below 0, a time that is not positive, or servers that are not whole.
 
+    Examples
+    --------
     >>> round(waiting_probability(80, 0.01), 3)  # one server: the load itself
     0.8
     """
@@ -104,6 +126,8 @@ def mean_wait(arrival_rate: Any, service_time: Any, servers: Any = 1, *, arrival
     ValueError
         As for ``waiting_probability``, and for a variation below 0.
 
+    Examples
+    --------
     >>> round(mean_wait(80, 0.01), 3), round(mean_wait(80, 0.01, service_variation=0), 3)
     (0.04, 0.02)
     """
@@ -132,6 +156,13 @@ def wait_quantile(share: Any, arrival_rate: Any, service_time: Any, servers: Any
         max(0, ln(C / (1 - share)) x service time / (servers x (1 - load))) [s]; infinite where the load is 1 or more.
         Exact for M/M/c. Taught in chapter 09.
 
+    Raises
+    ------
+    ValueError
+        For a share outside 0 to 1, or 1 itself; and as in ``waiting_probability``.
+
+    Examples
+    --------
     >>> round(wait_quantile(0.99, 80, 0.01), 3)
     0.219
     """
@@ -169,6 +200,8 @@ def waits(arrivals: Any, services: Any, servers: int = 1) -> np.ndarray:
     ValueError
         For negative service times, arrivals out of order, or servers that are not whole.
 
+    Examples
+    --------
     >>> waits([0.0, 1.0, 2.0], [1.5, 1.5, 1.5])
     array([0. , 0.5, 1. ])
     """
@@ -211,6 +244,13 @@ def poisson_arrivals(rate: Any, requests: int, seed: int = 0, *, burstiness: flo
     array (..., requests)
         Moments in order [s], the first after a gap. Taught in chapter 09.
 
+    Raises
+    ------
+    ValueError
+        For ``rate`` or ``burstiness`` not above 0; ``requests`` not whole or below 1.
+
+    Examples
+    --------
     >>> float(poisson_arrivals(10, 20_000)[-1].round(-1))
     1990.0
     """

@@ -35,6 +35,21 @@ _TIME = [(year, "years"), (day, "days"), (hour, "h"), (minute, "min"), (1.0, "s"
 def significant(value: float, digits: int = 3) -> str:
     """A number with so many significant digits, and never in exponent form between 0.001 and a million.
 
+    Parameters
+    ----------
+    value : float
+        Any number.
+    digits : int
+        Significant ones.
+
+    Returns
+    -------
+    str
+
+    Notes
+    -----
+    Taught in chapter 00.
+
     >>> significant(31.4159), significant(1234.5), significant(0.5)
     ('31.4', '1,230', '0.5')
     """
@@ -74,6 +89,23 @@ def _scaled(value: float, steps: list[tuple[float, str]], unit: str, digits: int
 def format_si(value: float, unit: str = "", digits: int = 3) -> str:
     """A value with a decimal prefix before its unit.
 
+    Parameters
+    ----------
+    value : float
+        In that unit.
+    unit : str
+        Written behind the prefix.
+    digits : int
+        Significant ones.
+
+    Returns
+    -------
+    str
+
+    Notes
+    -----
+    Taught in chapter 00.
+
     >>> format_si(989.4e12, "FLOP/s"), format_si(700, "W")
     ('989 TFLOP/s', '700 W')
     """
@@ -83,6 +115,23 @@ def format_si(value: float, unit: str = "", digits: int = 3) -> str:
 def format_bytes(value: float, binary: bool = False, digits: int = 3) -> str:
     """A size in decimal (GB) or, if asked, binary (GiB) bytes.
 
+    Parameters
+    ----------
+    value : float, B
+        The size.
+    binary : bool
+        Whether to count by 1,024.
+    digits : int
+        Significant ones.
+
+    Returns
+    -------
+    str
+
+    Notes
+    -----
+    Taught in chapter 00.
+
     >>> format_bytes(80e9), format_bytes(80e9, binary=True)
     ('80 GB', '74.5 GiB')
     """
@@ -90,7 +139,7 @@ def format_bytes(value: float, binary: bool = False, digits: int = 3) -> str:
 
 
 def format_rate(value: float, digits: int = 3) -> str:
-    """A bandwidth in bytes a second.
+    """A bandwidth in bytes a second; digits as ``significant``. Taught in chapter 00.
 
     >>> format_rate(3.35e12)
     '3.35 TB/s'
@@ -99,7 +148,7 @@ def format_rate(value: float, digits: int = 3) -> str:
 
 
 def format_bit_rate(value: float, digits: int = 3) -> str:
-    """A bandwidth held in bytes a second, said in bits a second as networks do.
+    """A bandwidth given in bytes a second, said in bits a second as networks do; digits as ``significant``. Taught in chapter 00.
 
     >>> format_bit_rate(50e9)
     '400 Gb/s'
@@ -108,7 +157,7 @@ def format_bit_rate(value: float, digits: int = 3) -> str:
 
 
 def format_flops(value: float, digits: int = 3) -> str:
-    """A rate of floating-point operations.
+    """A rate of floating-point operations a second; digits as ``significant``. Taught in chapter 00.
 
     >>> format_flops(67e12)
     '67 TFLOP/s'
@@ -117,7 +166,7 @@ def format_flops(value: float, digits: int = 3) -> str:
 
 
 def format_time(value: float, digits: int = 3) -> str:
-    """A duration in the unit in which people say it.
+    """A duration in seconds, said in the unit in which people say it; digits as ``significant``. Taught in chapter 00.
 
     >>> format_time(0.0042), format_time(5400), format_time(3e7)
     ('4.2 ms', '1.5 h', '347 days')
@@ -126,7 +175,7 @@ def format_time(value: float, digits: int = 3) -> str:
 
 
 def format_power(value: float, digits: int = 3) -> str:
-    """Watts with a decimal prefix.
+    """Watts with a decimal prefix; digits as ``significant``. Taught in chapter 00.
 
     >>> format_power(10_200)
     '10.2 kW'
@@ -135,7 +184,7 @@ def format_power(value: float, digits: int = 3) -> str:
 
 
 def format_energy(value: float, digits: int = 3) -> str:
-    """Joules up to 100 kJ, then watt-hours with a prefix, as meters count.
+    """Joules up to 100 kJ, then watt-hours with a prefix, as meters count; digits as ``significant``. Taught in chapter 00.
 
     >>> format_energy(500), format_energy(3.6e9)
     ('500 J', '1 MWh')
@@ -146,7 +195,7 @@ def format_energy(value: float, digits: int = 3) -> str:
 
 
 def format_money(value: float, digits: int = 3) -> str:
-    """US dollars.
+    """US dollars; digits as ``significant``. Taught in chapter 00.
 
     >>> format_money(2_500_000), format_money(0.42)
     ('$2.5 M', '$0.42')
@@ -162,7 +211,7 @@ def format_money(value: float, digits: int = 3) -> str:
 
 
 def format_ratio(value: float) -> str:
-    """A ratio of two quantities: '1.8 times', or a percentage below one.
+    """A ratio of two quantities, '1.8 times' or a percentage below one; digits as ``significant``. Taught in chapter 00.
 
     >>> format_ratio(3.0), format_ratio(0.45)
     ('3 times', '45 %')
@@ -171,7 +220,7 @@ def format_ratio(value: float) -> str:
 
 
 def format_percent(value: float, digits: int = 2) -> str:
-    """A share as a percentage.
+    """A share of 1 as a percentage; digits as ``significant``. Taught in chapter 00.
 
     >>> format_percent(0.453)
     '45 %'

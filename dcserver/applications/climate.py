@@ -32,6 +32,13 @@ def time_step(spacing: Any, constants: Mapping[str, float] | None = None) -> Any
         is stepped explicitly moves faster than some 155 m/s. Sound, faster, is solved implicitly up and down.
         Taught in chapter 15.
 
+    Raises
+    ------
+    ValueError
+        For ``spacing`` not above 0.
+
+    Examples
+    --------
     >>> round(time_step(10e3), 3)
     64.5
     """
@@ -43,7 +50,25 @@ def time_step(spacing: Any, constants: Mapping[str, float] | None = None) -> Any
 
 @dataclass(frozen=True)
 class Climate:
-    """A global atmosphere on so many cards; fields may hold arrays."""
+    """A global atmosphere on so many cards; fields may hold arrays.
+
+    Taught in chapter 15.
+
+    Attributes
+    ----------
+    cells : 1
+        Of the grid.
+    steps_a_year : 1
+        Of time, in a simulated year.
+    fixed, streaming : s
+        Of each step: what no further card shortens, and moving the cells' bytes.
+    years_a_day : 1
+        Simulated years in a day.
+    most_years_a_day : 1
+        However many cards.
+    bytes_a_card : B
+        Cells that each card holds.
+    """
 
     cells: Any  # 1
     steps_a_year: Any  # 1
@@ -103,6 +128,8 @@ def climate(spacing: Any, cards: Any, accelerator: Accelerator, levels: Any = 90
     ValueError
         For numbers that are not positive, or cards that are not whole.
 
+    Notes
+    -----
     Taught in chapter 15.
 
     >>> from dcserver import catalog
@@ -125,7 +152,27 @@ def climate(spacing: Any, cards: Any, accelerator: Accelerator, levels: Any = 90
 
 @dataclass(frozen=True)
 class PublishedClimate:
-    """A published run of a global atmosphere beside what the model says of it."""
+    """A published run of a global atmosphere beside what the model says of it.
+
+    Taught in chapter 15.
+
+    Attributes
+    ----------
+    name : str
+        Of the run.
+    spacing : m
+        Of the grid.
+    cards : 1
+        How many.
+    accelerator : str
+        Which.
+    published, model : 1/day
+        Simulated years a day: theirs, and the model's.
+    energy : J
+        Of the cards for a simulated year, by the model.
+    test : bool
+        Whether it took no part in the constants.
+    """
 
     name: str
     spacing: float  # m
@@ -150,6 +197,8 @@ def published_climate() -> list[PublishedClimate]:
     list of PublishedClimate
         The constants were read off the runs of COSMO; the others are tests. Taught in chapter 15.
 
+    Examples
+    --------
     >>> [run.name for run in published_climate() if run.test]
     ['ICON, 1.25 km', 'ICON, 1.25 km, more cards', 'SCREAM, 3.25 km']
     """
@@ -165,5 +214,22 @@ def published_climate() -> list[PublishedClimate]:
 
 
 def card_power(accelerator: Accelerator, run: Climate) -> Any:
-    """Watts of a card that streams for so large a part of each step, and hardly computes [W]. Taught in chapter 15."""
+    """Power of a card that streams for so large a part of each step, and hardly computes.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        The card.
+    run : Climate
+        From ``climate``.
+
+    Returns
+    -------
+    float or array, W
+
+    Notes
+    -----
+    Equation: ``energy.operating_point`` at 5 % of the arithmetic in FP32 and streaming / step of the memory. The 5 % is
+    a plain assumption, not fitted. Taught in chapter 15.
+    """
     return energy.operating_point(accelerator, 0.05, np.asarray(run.streaming) / run.step, dtype="fp32").total

@@ -29,6 +29,11 @@ def patch(network: ConvNet, edge: Any, reference: float = 128.0) -> ConvNet:
     ConvNet
         FLOP, activations and inputs grow with (edge / reference)^3; parameters stay. True of networks whose every
         operator slides; fails below some 32 voxels, where the rim counts. Taught in chapter 15.
+
+    Raises
+    ------
+    ValueError
+        For ``edge`` or ``reference`` not above 0.
     """
     require_positive(edge=edge, reference=reference)
     grown = (np.asarray(edge, dtype=float) / reference) ** 3
@@ -53,6 +58,13 @@ def tiles(volume: Any, edge: Any, overlap: Any = 0.5) -> Any:
     float or array
         (1 + ceil((volume - edge) / (edge (1 - overlap))))^3, and 1 where the volume fits. Taught in chapter 15.
 
+    Raises
+    ------
+    ValueError
+        For ``volume`` or ``edge`` not above 0; ``overlap`` outside 0 to 0.95.
+
+    Examples
+    --------
     >>> tiles(512, 128)
     343.0
     """
@@ -78,6 +90,13 @@ def predictive_value(sensitivity: Any, specificity: Any, prevalence: Any) -> Any
         s p / (s p + (1 - c)(1 - p)) [1]; NaN if nobody tests positive. Assumes that the ill and the healthy look as they
         did where s and c were measured. Taught in chapter 15.
 
+    Raises
+    ------
+    ValueError
+        For ``sensitivity``, ``specificity`` or ``prevalence`` outside 0 to 1.
+
+    Examples
+    --------
     >>> round(predictive_value(0.95, 0.95, 0.01), 3)
     0.161
     """
@@ -89,9 +108,25 @@ def predictive_value(sensitivity: Any, specificity: Any, prevalence: Any) -> Any
 
 
 def trivial_accuracy(positive: Any, cases: Any) -> Any:
-    """Accuracy of saying 'no' to every case: 1 - positive / cases [1]. What any figure of accuracy must be held against.
+    """Accuracy of saying "no" to every case: what any figure of accuracy must be held against.
 
-    Taught in chapter 15.
+    Parameters
+    ----------
+    positive, cases : int or array
+        Cases that are positive, and all of them.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For counts that are not whole, or more positive cases than cases.
+
+    Notes
+    -----
+    Equation: 1 - positive / cases. Taught in chapter 15.
 
     >>> round(trivial_accuracy(1186, 551_065), 4)  # nodules among the candidates of LUNA16
     0.9978

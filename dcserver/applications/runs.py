@@ -24,6 +24,8 @@ def runs(application: str) -> list[dict[str, str]]:
     ValueError
         For an application of which the catalog has no run.
 
+    Notes
+    -----
     Taught in chapter 15.
 
     >>> len(runs("climate"))

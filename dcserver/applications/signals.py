@@ -13,9 +13,29 @@ from dcserver.compute.hardware import plain
 
 
 def raw_rate(width: Any, height: Any, frames: Any, bits: Any = 24) -> Any:
-    """Bytes a second of moving pictures before coding: width x height x frames a second x bits of a pixel / 8 [B/s].
+    """Rate of moving pictures before coding.
 
-    Taught in chapter 15.
+    Parameters
+    ----------
+    width, height : int or array
+        Pixels.
+    frames : float or array, 1/s
+        Frames a second.
+    bits : float or array
+        Bits of a pixel.
+
+    Returns
+    -------
+    float or array, B/s
+
+    Raises
+    ------
+    ValueError
+        For numbers that are not above 0.
+
+    Notes
+    -----
+    Equation: width x height x frames x bits / 8. Leaves out the gaps of a video link. Taught in chapter 15.
 
     >>> raw_rate(3840, 2160, 120) * 8 / 1e9  # Gb/s
     23.887872
@@ -26,9 +46,29 @@ def raw_rate(width: Any, height: Any, frames: Any, bits: Any = 24) -> Any:
 
 
 def coded_rate(width: Any, height: Any, frames: Any, bits: Any = 0.075) -> Any:
-    """Bytes a second of moving pictures after coding, at so many bits a pixel: some 0.05 to 0.1 where a game must look well [B/s].
+    """Rate of moving pictures after coding.
 
-    Taught in chapter 15.
+    Parameters
+    ----------
+    width, height : int or array
+        Pixels.
+    frames : float or array, 1/s
+        Frames a second.
+    bits : float or array
+        Bits a pixel: some 0.05 to 0.1 where a game must look well.
+
+    Returns
+    -------
+    float or array, B/s
+
+    Raises
+    ------
+    ValueError
+        For numbers that are not above 0.
+
+    Notes
+    -----
+    Equation: width x height x frames x bits / 8. A mean: key frames are larger. Taught in chapter 15.
     """
     return raw_rate(width, height, frames, bits)
 
@@ -52,6 +92,13 @@ def mimo_flops(antennas: Any, users: Any, subcarriers: Any = 3276, symbols: Any 
         Each block: half of a Gram matrix (4 antennas users^2), a solution (8 / 3 users^3), the weights (8 antennas
         users^2). Zero forcing; what comes before and after (transforms, decoding) is left out. Taught in chapter 15.
 
+    Raises
+    ------
+    ValueError
+        For ``antennas``, ``users``, ``subcarriers``, ``symbols`` or ``block`` not above 0.
+
+    Examples
+    --------
     >>> round(mimo_flops(1024, 64) / 5e-4 / 1e12)  # TFLOP/s
     76
     """
@@ -78,6 +125,13 @@ def fold_flops(tokens: Any, constants: Mapping[str, float] | None = None) -> Any
         c channels for each of n^2 pairs; then the steps of diffusion, 24 blocks of a transformer of 768. Recalled from
         the supplement; alignment and the search for relatives are left out. Taught in chapter 15.
 
+    Raises
+    ------
+    ValueError
+        For ``tokens`` not whole or below 1.
+
+    Examples
+    --------
     >>> round(fold_flops(1024) / 1e15, 1)
     2.1
     """

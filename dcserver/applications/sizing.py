@@ -39,6 +39,8 @@ def demand(application: Application, scale: Any = None) -> dict[str, Any]:
     ValueError
         For a scale that is not positive.
 
+    Notes
+    -----
     Taught in chapter 15.
 
     >>> from dcserver import catalog
@@ -92,6 +94,8 @@ def supply(server: Server, dtype: str = "bf16", constants: Constants | None = No
     ValueError
         For a server without drives or network in the catalog, or a format that its devices lack.
 
+    Notes
+    -----
     Taught in chapter 15.
     """
     c = gemm_constants(constants)
@@ -114,7 +118,23 @@ def supply(server: Server, dtype: str = "bf16", constants: Constants | None = No
 
 @dataclass(frozen=True)
 class Sizing:
-    """Demand over supply of one server by resource, and what follows; fields may hold arrays."""
+    """Demand over supply of one server by resource, and what follows; fields may hold arrays.
+
+    Taught in chapter 15.
+
+    Attributes
+    ----------
+    ratios : 1
+        Servers' worth of each resource.
+    limit : str
+        The resource that decides.
+    servers : 1
+        Needed.
+    low, high : 1
+        Servers, if the demand was over- or underestimated by its factor.
+    power : W
+        All servers.
+    """
 
     ratios: dict[str, Any]  # servers' worth of each resource
     limit: Any
@@ -157,6 +177,8 @@ def size(application: Application, server: Server, scale: Any = None, constants:
     ValueError
         As ``demand`` and ``supply`` do.
 
+    Notes
+    -----
     Taught in chapter 15.
 
     >>> from dcserver import catalog

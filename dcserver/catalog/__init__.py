@@ -75,80 +75,99 @@ __all__ = [
 
 
 def accelerator(name: str) -> Accelerator:
-    """The accelerator of that name; an unknown one lists the nearest."""
+    """The accelerator of that name.
+
+    Parameters
+    ----------
+    name : str
+        Its name, another name of it, or an unmistakable part.
+
+    Returns
+    -------
+    Accelerator
+
+    Raises
+    ------
+    ValueError
+        For a name that nothing fits, with the nearest ones, or that several fit.
+
+    Notes
+    -----
+    Taught in chapter 01.
+    """
     return table("accelerators").find(name)
 
 
 def application(name: str) -> Application:
-    """The application of that name."""
+    """The application of that name, as ``accelerator`` finds it. Taught in chapter 15."""
     return table("applications").find(name)
 
 
 def cpu(name: str) -> Cpu:
-    """The processor of that name."""
+    """The processor of that name, as ``accelerator`` finds it. Taught in chapter 01."""
     return table("cpus").find(name)
 
 
 def link(name: str) -> Link:
-    """The link of that name."""
+    """The link of that name, as ``accelerator`` finds it. Taught in chapter 01."""
     return table("links").find(name)
 
 
 def server(name: str) -> Server:
-    """The server of that name."""
+    """The server of that name, as ``accelerator`` finds it. Taught in chapter 01."""
     return table("servers").find(name)
 
 
 def board(name: str) -> Board:
-    """How the parts of the server of that name hang together."""
+    """How the parts of the server of that name hang together, as ``accelerator`` finds it. Taught in chapter 01."""
     return table("boards").find(name)
 
 
 def transformer(name: str) -> Transformer:
-    """The transformer of that name."""
+    """The transformer of that name, as ``accelerator`` finds it. Taught in chapter 04."""
     return table("transformers").find(name)
 
 
 def convnet(name: str) -> ConvNet:
-    """The convolutional network of that name."""
+    """The convolutional network of that name, as ``accelerator`` finds it. Taught in chapter 05."""
     return table("convnets").find(name)
 
 
 def grid(name: str) -> Grid:
-    """The electricity grid of that name."""
+    """The electricity grid of that name, as ``accelerator`` finds it. Taught in chapter 10."""
     return table("grids").find(name)
 
 
 def price(name: str) -> Price:
-    """The price of that name."""
+    """The price of that name, as ``accelerator`` finds it. Taught in chapter 13."""
     return table("prices").find(name)
 
 
 def tier(name: str) -> MemoryTier:
-    """The memory tier of that name."""
+    """The memory tier of that name, as ``accelerator`` finds it. Taught in chapter 04."""
     return table("tiers").find(name)
 
 
 def number_format(name: str) -> NumberFormat:
-    """The number format of that name."""
+    """The number format of that name, as ``accelerator`` finds it. Taught in chapter 03."""
     return table("formats").find(name)
 
 
 def file_system(name: str) -> FileSystem:
-    """The parallel file system of that name."""
+    """The parallel file system of that name, as ``accelerator`` finds it. Taught in chapter 05."""
     return table("filesystems").find(name)
 
 
 def data_set(name: str) -> DataSet:
-    """The data set of that name."""
+    """The data set of that name, as ``accelerator`` finds it. Taught in chapter 05."""
     return table("datasets").find(name)
 
 
 def radio(name: str) -> Radio:
-    """The radio, or wire, of that name."""
+    """The radio, or wire, of that name, as ``accelerator`` finds it. Taught in chapter 14."""
     return table("radios").find(name)
 
 
 def codec(name: str) -> Codec:
-    """The way of packing video of that name."""
+    """The way of packing video of that name, as ``accelerator`` finds it. Taught in chapter 14."""
     return table("codecs").find(name)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcserver.catalog.nouns import Noun, fact, text
+from dcserver.catalog.nouns import Noun, described, fact, text
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Radio(Noun):
-    """A device's first hop: a radio, or the wire that does without one."""
+    """A device's first hop: a radio, or the wire that does without one.
+
+    Taught in chapter 14.
+    """
 
     family: str = text("family", "4G, 5G, Wi-Fi, wire")
     access: float = fact("access_s", "s", "median round trip of a small packet to the operator's core and back")
@@ -26,9 +30,13 @@ class Radio(Noun):
     year: float = fact("year", "year", "of the figures")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Codec(Noun):
-    """A way of packing video."""
+    """A way of packing video.
+
+    Taught in chapter 14.
+    """
 
     bits_per_pixel: float = fact("bits_per_pixel", "1", "bits of one pixel of one frame, once packed")
     pixel_rate: float = fact("pixel_rate_per_s", "1/s", "pixels a second that one hardware coder packs or unpacks")

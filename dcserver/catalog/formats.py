@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcserver.catalog.nouns import Noun, fact, text
+from dcserver.catalog.nouns import Noun, described, fact, text
 
 
 def _plain(value: Any) -> Any:
@@ -22,9 +22,13 @@ def power_of_two(exponent: Any) -> Any:
     return np.ldexp(1.0, np.asarray(exponent).astype(np.intc))  # the one width that every platform knows
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class NumberFormat(Noun):
-    """A way to write a number in bits; floating point, whole numbers (no exponent), or blocks that share a scale."""
+    """A way to write a number in bits; floating point, whole numbers (no exponent), or blocks that share a scale.
+
+    Taught in chapter 03.
+    """
 
     bits: float = fact("bits", "1", "of one number, sign included, without a share of any scale")
     exponent_bits: float = fact("exponent_bits", "1", "0 for whole numbers")

@@ -9,14 +9,16 @@ Taught in chapter 01.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from dcserver.checks import require_between, require_choice, require_whole
 from dcserver.units import format_bytes, format_money, format_si
 
+R = TypeVar("R")
 DTYPES = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8")
 # Bytes of one number in each format as it lies in memory; TF32 is FP32 in memory, cut inside the tensor core.
 DTYPE_BYTES = {"fp64": 8, "fp64_tensor": 8, "fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "fp8": 1, "int8": 1,
@@ -24,7 +26,25 @@ DTYPE_BYTES = {"fp64": 8, "fp64_tensor": 8, "fp32": 4, "tf32": 4, "fp16": 2, "bf
 
 
 def dtype_bytes(dtype: str) -> float:
-    """Bytes of one number of a format; ValueError lists the formats for an unknown one.
+    """Bytes of one number of a format, as it lies in memory.
+
+    Parameters
+    ----------
+    dtype : str
+        Number format.
+
+    Returns
+    -------
+    float, B
+
+    Raises
+    ------
+    ValueError
+        For an unknown format; it lists those that there are.
+
+    Notes
+    -----
+    Taught in chapter 03.
 
     >>> dtype_bytes("bf16"), dtype_bytes("fp8")
     (2, 1)
@@ -56,9 +76,34 @@ def text(column: str, meaning: str) -> Any:
     return fact(column, "", meaning, default="")
 
 
+def named(column: str, table: str, meaning: str) -> Any:
+    """A field that a CSV column gives by the name of a record in another table."""
+    return field(default=None, metadata={"column": column, "table": table, "meaning": meaning})
+
+
+def described(record: type[R]) -> type[R]:
+    """The same class, its docstring completed by the units and meanings that its own fields carry.
+
+    Written once, beside the column: the checks of a learner's file, ``help()`` and the book then say the same.
+    """
+    own = [f for f in dataclasses.fields(record) if f.name in record.__annotations__ and "meaning" in f.metadata]  # type: ignore[arg-type]
+    if own and record.__doc__:  # python -OO has none
+        lines = [f"{f.name}{_of_unit(f.metadata.get('unit', ''))}\n    {f.metadata['meaning']}" for f in own]
+        record.__doc__ = "\n".join([inspect.cleandoc(record.__doc__), "", "Attributes", "-" * 10, *lines])
+    return record
+
+
+def _of_unit(unit: str) -> str:
+    return f" : {unit}" if unit else ""
+
+
+@described
 @dataclass(frozen=True, kw_only=True)
 class Noun:
-    """A record with a name and a source; indexing reaches into every field that holds an array."""
+    """A record with a name and a source; indexing reaches into every field that holds an array.
+
+    Taught in chapter 01.
+    """
 
     name: str = text("name", "what the catalog calls it")
     aliases: str = text("aliases", "other names, separated by ;")
@@ -97,9 +142,13 @@ class Noun:
         printer.text("..." if cycle else self.describe())
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Accelerator(Noun):
-    """A GPU, TPU or other deep-learning processor. Peaks are dense FLOP/s; a fused multiply-add counts as two."""
+    """A GPU, TPU or other deep-learning processor. Peaks are dense FLOP/s; a fused multiply-add counts as two.
+
+    Taught in chapter 01.
+    """
 
     vendor: str = text("vendor", "who makes it")
     kind: str = text("kind", "gpu, tpu, asic, soc")
@@ -157,9 +206,13 @@ class Accelerator(Noun):
         return np.asarray(getattr(self, "peak_int8_ops" if dtype == "int8" else f"peak_{dtype}_flops"), dtype=float)
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Cpu(Noun):
-    """A processor of the host. Peaks are cores x base clock x vector FLOP a cycle."""
+    """A processor of the host. Peaks are cores x base clock x vector FLOP a cycle.
+
+    Taught in chapter 01.
+    """
 
     vendor: str = text("vendor", "who makes it")
     year: float = fact("year", "year", "first shipped")
@@ -180,9 +233,13 @@ class Cpu(Noun):
     host_bus: str = text("host_bus", "PCI Express generation and lanes")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Link(Noun):
-    """One way for bytes to travel between two places."""
+    """One way for bytes to travel between two places.
+
+    Taught in chapter 01.
+    """
 
     family: str = text("class", "PCIe, NVLink, InfiniBand, Ethernet, ...")
     bandwidth: float = fact("bandwidth_per_direction_Bps", "B/s", "one direction, data rate of the specification")
@@ -193,20 +250,24 @@ class Link(Noun):
     year: float = fact("year", "year", "first shipped")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Server(Noun):
-    """A node: accelerators, processors, memory, drives, links, supplies."""
+    """A node: accelerators, processors, memory, drives, links, supplies.
 
-    accelerator: Accelerator | None = field(default=None, metadata={"column": "accelerator", "table": "accelerators"})
+    Taught in chapter 01.
+    """
+
+    accelerator: Accelerator | None = named("accelerator", "accelerators", "the kind of accelerator in it")
     accelerators: float = fact("n_accelerators", "1", "accelerators in the node")
-    cpu: Cpu | None = field(default=None, metadata={"column": "cpu", "table": "cpus"})
+    cpu: Cpu | None = named("cpu", "cpus", "the kind of processor in it")
     cpus: float = fact("n_cpus", "1", "processors in the node")
     memory_bytes: float = fact("memory_bytes", "B", "system memory")
     drive_bytes: float = fact("drive_bytes", "B", "local drives, all of them")
     drive_bandwidth: float = fact("drive_bandwidth_Bps", "B/s", "sequential read, all drives")
     drives: float = fact("n_drives", "1", "local drives")
-    scale_up_link: Link | None = field(default=None, metadata={"column": "scale_up_link", "table": "links"})
-    scale_out_link: Link | None = field(default=None, metadata={"column": "scale_out_link", "table": "links"})
+    scale_up_link: Link | None = named("scale_up_link", "links", "what joins its accelerators")
+    scale_out_link: Link | None = named("scale_out_link", "links", "of a network port")
     scale_out_links: float = fact("n_scale_out_links", "1", "network ports for accelerator traffic")
     power_supplies: float = fact("n_power_supplies", "1", "supplies fitted")
     power_supplies_needed: float = fact("n_power_supplies_needed", "1", "supplies that carry the full load")
@@ -222,11 +283,15 @@ class Server(Noun):
         return self.scale_out_links * self.scale_out_link.bandwidth if self.scale_out_link else float("nan")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Board(Noun):
-    """How the parts of a server hang together: its name is the server's."""
+    """How the parts of a server hang together: its name is the server's.
 
-    host_bus: Link | None = field(default=None, metadata={"column": "host_bus", "table": "links"})
+    Taught in chapter 01.
+    """
+
+    host_bus: Link | None = named("host_bus", "links", "what joins an accelerator to its processor")
     pcie_switches: float = fact("pcie_switches", "1", "PCIe switches; each shares one slot's lanes upward; 0 = none")
     scale_up_switches: float = fact("scale_up_switches", "1", "switches that join the accelerators; 0 = none")
     drive_lanes: float = fact("drive_lanes", "1", "PCI Express lanes of a drive")
@@ -239,6 +304,19 @@ TOPOLOGIES = ("nvswitch", "ring", "torus", "fat tree", "rail-optimised", "dragon
 @dataclass(frozen=True, kw_only=True)
 class Cluster(Noun):
     """So many equal servers joined by a topology whose uplinks may be oversubscribed.
+
+    Taught in chapter 01.
+
+    Attributes
+    ----------
+    server : Server
+        Of which it is made.
+    servers : 1
+        How many.
+    topology : str
+        Of the network.
+    oversubscription : 1
+        Bandwidth of hosts over that of uplinks; 1 = none.
 
     Raises
     ------
@@ -265,9 +343,13 @@ class Cluster(Noun):
         return str(self.name) or f"{self.servers:,} x {self.server or 'server'}, {self.topology}"
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Transformer(Noun):
-    """A transformer language model by its dimensions."""
+    """A transformer language model by its dimensions.
+
+    Taught in chapter 01.
+    """
 
     layers: float = fact("layers", "1", "blocks")
     hidden: float = fact("hidden", "1", "width of the residual stream")
@@ -318,9 +400,13 @@ class Transformer(Noun):
         return self.parameters - idle
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class ConvNet(Noun):
-    """A convolutional network by its operator counts for one sample."""
+    """A convolutional network by its operator counts for one sample.
+
+    Taught in chapter 01.
+    """
 
     published_parameters: float = fact("parameters", "1", "weights")
     forward_flops: float = fact("forward_flops", "FLOP", "one sample forward; a multiply-add counts as two")
@@ -331,9 +417,13 @@ class ConvNet(Noun):
     year: float = fact("year", "year", "published")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class MemoryTier(Noun):
-    """A place for bytes, from the accelerator's own memory down to storage behind the network."""
+    """A place for bytes, from the accelerator's own memory down to storage behind the network.
+
+    Taught in chapter 01.
+    """
 
     kind: str = text("kind", "HBM, DDR, CXL, persistent memory, NVMe, network storage")
     latency: float = fact("latency_s", "s", "one small read, idle, as its user sees it")
@@ -346,17 +436,25 @@ class MemoryTier(Noun):
     year: float = fact("year", "year", "first shipped")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Grid(Noun):
-    """An electricity grid."""
+    """An electricity grid.
+
+    Taught in chapter 01.
+    """
 
     carbon_intensity: float = fact("carbon_intensity_kg_per_J", "kg/J", "CO2-equivalent of a joule")
     year: float = fact("year", "year", "of the figure")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Price(Noun):
-    """A price on a date."""
+    """A price on a date.
+
+    Taught in chapter 01.
+    """
 
     category: str = text("category", "cloud, hardware, electricity, accounting")
     accelerator: str = text("accelerator", "which, where one is priced")

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcserver.catalog.nouns import Noun, fact, text
+from dcserver.catalog.nouns import Noun, described, fact, text
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class FileSystem(Noun):
-    """A parallel file system: storage servers with drives behind a network, and the servers that keep the names."""
+    """A parallel file system: storage servers with drives behind a network, and the servers that keep the names.
+
+    Taught in chapter 05.
+    """
 
     kind: str = text("kind", "Ceph, Lustre, GPFS, Tectonic")
     servers: float = fact("servers", "1", "storage servers")
@@ -36,9 +40,13 @@ class FileSystem(Noun):
     year: float = fact("year", "year", "of the figures")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class DataSet(Noun):
-    """What a model learns from, as it lies on drives."""
+    """What a model learns from, as it lies on drives.
+
+    Taught in chapter 05.
+    """
 
     kind: str = text("kind", "images, volumes, text, checkpoint, a day of satellite images")
     samples: float = fact("samples", "1", "samples in the set")

@@ -56,7 +56,10 @@ TABLES: dict[str, type[Noun]] = {
 
 
 class Table(Mapping[str, T]):
-    """Records by name, in the file's order; ``find`` is forgiving about spelling, ``[...]`` is not."""
+    """Records by name, in the file's order; ``find`` is forgiving about spelling, ``[...]`` is not.
+
+    Taught in chapter 01.
+    """
 
     def __init__(self, kind: str, records: Iterable[T]) -> None:
         self.kind = kind
@@ -84,7 +87,8 @@ class Table(Mapping[str, T]):
         ValueError
             If nothing fits (the nearest names are listed) or several do.
         """
-        return self._records[names.find(self.kind, name, self._aliases)]
+        exact = self._aliases.get(str(name))  # most often: the search for what else it might mean takes a millisecond
+        return self._records[names.find(self.kind, name, self._aliases) if exact is None else exact]
 
 
 def parse(kind: str, file: io.TextIOBase | Iterable[str], origin: str = "file") -> list[Any]:
@@ -146,7 +150,24 @@ def _number(raw: str, where: str) -> float:
 
 @cache
 def table(kind: str) -> Table[Any]:
-    """The package's own table of a kind, read once."""
+    """The package's own table of a kind, read once.
+
+    Taught in chapter 01.
+
+    Parameters
+    ----------
+    kind : str
+        "accelerators", "servers", "transformers", ...
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind; it lists those that there are.
+    """
     if kind not in TABLES:
         raise ValueError(f"table {kind!r} is not one of {', '.join(TABLES)}")
     path = resources.files("dcserver.catalog") / "data" / f"{kind}.csv"
@@ -156,10 +177,25 @@ def table(kind: str) -> Table[Any]:
 def load(kind: str, path: str | Path) -> Table[Any]:
     """A table from a file of your own, in the format and with the checks of the package's tables.
 
+    Parameters
+    ----------
+    kind : str
+        Of table: "accelerators", "servers", ...
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Table
+
     Raises
     ------
     ValueError
         As ``parse`` does, naming the file and the line; also if the file is not text.
+
+    Notes
+    -----
+    Taught in chapter 01.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -171,9 +207,23 @@ def load(kind: str, path: str | Path) -> Table[Any]:
 def stack(records: Iterable[T]) -> T:
     """One record whose numeric fields are arrays over the given records.
 
-    ``formula(stack(devices), ...)`` then runs over all devices at once;
-    ``stack(devices)[:, None]`` leaves an axis for a second quantity.
-    A part that only some have (an accelerator of a server) is a record of unknowns (NaN) for the others.
+    ``formula(stack(devices), ...)`` then runs over all devices at once; ``stack(devices)[:, None]`` leaves an axis for
+    a second quantity. A part that only some have (an accelerator of a server) is a record of unknowns (NaN) for the
+    others. Taught in chapter 02.
+
+    Parameters
+    ----------
+    records : iterable of records
+        All of one kind.
+
+    Returns
+    -------
+    record of that kind
+
+    Raises
+    ------
+    ValueError
+        For no records, or records of several kinds.
     """
     records = list(records)
     if not records:
@@ -197,7 +247,27 @@ def stack(records: Iterable[T]) -> T:
 
 @cache
 def constants(family: str) -> Mapping[str, float]:
-    """The constants of a model family by name; unit, meaning and bounds stand in ``constants/<family>.csv``."""
+    """The constants of a model family.
+
+    Parameters
+    ----------
+    family : str
+        Such as "gemm" or "collectives".
+
+    Returns
+    -------
+    mapping of float
+        By name; unit, meaning and bounds stand in ``constants/<family>.csv``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown family; it lists those that there are.
+
+    Notes
+    -----
+    Fitted by ``make calibrate`` on the published measurements only. Taught in chapter 07.
+    """
     return MappingProxyType({row["name"]: float(row["value"]) for row in rows_of("constants", family)})
 
 
@@ -211,5 +281,25 @@ def rows_of(folder: str, name: str) -> list[dict[str, str]]:
 
 
 def measurements(name: str) -> list[dict[str, str]]:
-    """Rows of a table of published measurements, as text; an empty cell was not stated."""
+    """Rows of a table of published measurements, as text.
+
+    Parameters
+    ----------
+    name : str
+        Of the table.
+
+    Returns
+    -------
+    list of dict
+        Column name to text; an empty cell was not stated.
+
+    Raises
+    ------
+    ValueError
+        For an unknown table; it lists those that there are.
+
+    Notes
+    -----
+    Taught in chapter 00.
+    """
     return rows_of("measurements", name)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcserver.catalog.nouns import Noun, fact, text
+from dcserver.catalog.nouns import Noun, described, fact, text
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Application(Noun):
-    """What a use of machines demands within its deadline, at a reference scale; demands grow as powers of the scale."""
+    """What a use of machines demands within its deadline, at a reference scale; demands grow as powers of the scale.
+
+    Taught in chapter 15.
+    """
 
     scale_unit: str = text("scale_unit", "what is counted: players, antennas, decisions a second")
     scale: float = fact("scale", "scale_unit", "the reference, at which the demands below hold")

@@ -32,7 +32,41 @@ POWER_PARTS = ("accelerators' servers", "spares", "storage", "network", "buildin
 
 @dataclass(frozen=True)
 class Result:
-    """What a design comes to; fields hold arrays where the design does. Parts sum to their totals."""
+    """What a design comes to; fields hold arrays where the design does. Parts sum to their totals.
+
+    Taught in chapter 18.
+
+    Attributes
+    ----------
+    design, task, plan : Design, Task, Plan
+        What the figures are of.
+    seconds : s
+        Of the whole run; infinite where the model does not fit.
+    band : (s, s)
+        Between which four of five such runs lie, by the step's error bar.
+    dollars : USD
+        That the run has to bear.
+    watts : W
+        At the meter on a hot day.
+    joules : J
+        At the meter, all of the run.
+    carbon : kg CO2e
+        Making the servers included.
+    goodput : 1
+        Share of the time that makes lasting progress.
+    step : s
+        Of one training step.
+    batch : 1
+        Sequences of a step.
+    flops_utilization : 1
+        Model FLOP over peak.
+    purchase : USD
+        On the first day; 0 where all is rented.
+    stored, room : B
+        That the file system must hold, and that it can.
+    parts : dict
+        "time" in s, "money" in USD, "power" in W, each by cause.
+    """
 
     design: Design
     task: Task
@@ -282,10 +316,26 @@ def _money(design: Design, task: Task, ports: Any, everything: Any, done: Steps,
 def without(design: Design, servers: int) -> Design:
     """The design after so many servers are gone for good: spares step in first, then the job runs on fewer.
 
+    Parameters
+    ----------
+    design : Design
+        Before.
+    servers : int
+        That are gone.
+
+    Returns
+    -------
+    Design
+
     Raises
     ------
     ValueError
-        If no server would be left.
+        For a count that is not whole, or if no server would be left.
+
+    Notes
+    -----
+    Equation: spares left = max(spares - lost, 0); servers left = servers - max(lost - spares, 0). The network stays as
+    large as it was. Taught in chapter 18.
 
     >>> without(Design(servers=100, spares=2), 6).servers
     96

@@ -31,7 +31,25 @@ SIZES = {"coarse": 10, "fine": 16}
 
 @dataclass(frozen=True)
 class Frontier:
-    """What a search over designs found; ``points`` are those than which none is faster and cheaper, fastest first."""
+    """What a search over designs found; ``points`` are those than which none is faster and cheaper, fastest first.
+
+    Taught in chapter 18.
+
+    Attributes
+    ----------
+    task : Task
+        What was searched for.
+    cheapest : Result or None
+        Design that keeps every limit.
+    points : tuple of Result
+        Those than which none is faster and cheaper, fastest first.
+    considered, keeping : 1
+        Designs looked at, and those of them that keep all limits.
+    complete : bool
+        False if it was stopped before the end.
+    seconds : s
+        That the search took.
+    """
 
     task: Task
     cheapest: Result | None  # that keeps every limit
@@ -137,7 +155,17 @@ def frontier(task: Task, *, fine: bool = True, temperature: float = 11.0, progre
 
 @dataclass(frozen=True)
 class Score:
-    """How far a design is from the cheapest, and which choice costs most."""
+    """How far a design is from the cheapest, and which choice costs most.
+
+    Taught in chapter 18.
+
+    Attributes
+    ----------
+    result, best : Result
+        The design's, and the cheapest's.
+    changes : dict of Result
+        For each choice that differs: the design with the winner's choice instead.
+    """
 
     result: Result
     best: Result

@@ -15,7 +15,19 @@ LAYOUTS = ("fat tree", "rail-optimised")
 
 @dataclass(frozen=True)
 class Network:
-    """Ports, layers and rate of a network; fields may hold arrays."""
+    """Ports, layers and rate of a network; fields may hold arrays.
+
+    Taught in chapter 18.
+
+    Attributes
+    ----------
+    ports : 1
+        Of switches, for each accelerator.
+    layers : 1
+        Of switches.
+    bandwidth : B/s
+        That each accelerator can count on, one direction.
+    """
 
     ports: Any  # of switches, for each accelerator
     layers: Any  # of switches
@@ -51,6 +63,8 @@ def network(accelerators: Any, rate: Any, oversubscription: Any = 1, layout: str
     ValueError
         For an unknown layout, or an oversubscription that does not divide the ports.
 
+    Examples
+    --------
     >>> network(1024, 50e9).ports, network(1024, 50e9, 3).bandwidth < 50e9 / 2.9
     (3.0, True)
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,8 +73,8 @@ def steps(kind: str, servers: Any, bandwidth: Any, task: Task) -> Steps:
         Exhaustive over ``candidates``, which are fewer than ``planning.search`` tries. Taught in chapter 18.
     """
     count, rate = np.broadcast_arrays(np.asarray(servers, dtype=float), np.asarray(bandwidth, dtype=float))
-    pairs, where = np.unique(np.stack([count.ravel(), rate.ravel()], axis=1), axis=0, return_inverse=True)
-    found = _steps(kind, tuple(pairs[:, 0]), tuple(pairs[:, 1]), task.model, task.batch, task.sequence, task.stack)
+    pairs, where = np.unique(np.stack([rate.ravel(), count.ravel()], axis=1), axis=0, return_inverse=True)
+    found = _steps(kind, tuple(pairs[:, 1]), tuple(pairs[:, 0]), task.model, task.batch, task.sequence, task.stack)
     at = np.reshape(where, count.shape)
 
     def taken(v: np.ndarray) -> np.ndarray:
@@ -88,10 +89,13 @@ def steps(kind: str, servers: Any, bandwidth: Any, task: Task) -> Steps:
 @functools.lru_cache(maxsize=64)
 def _steps(kind: str, servers: tuple[float, ...], bandwidth: tuple[float, ...], model: catalog.Transformer, batch: int,
            sequence: int, stack: str) -> Steps:  # fmt: skip
+    """Clusters in order of their bandwidth: of those that share one, equal layers are worked out once."""
     rows: dict[str, Any] = candidates(int(model.layers))
     size = max(1, AT_ONCE // len(rows["micro_batch"]))
-    parts = [_some(kind, np.array(servers[i : i + size]), np.array(bandwidth[i : i + size]), model, batch, sequence, stack)
-             for i in range(0, len(servers), size)]  # fmt: skip
+    alike = [[servers[i] for i in group] for _, group in itertools.groupby(range(len(servers)), bandwidth.__getitem__)]
+    parts = [_some(kind, np.array(some[i : i + size]), rate, model, batch, sequence, stack)
+             for rate, some in zip(dict.fromkeys(bandwidth), alike, strict=True)
+             for i in range(0, len(some), size)]  # fmt: skip
     if len(parts) == 1:
         return parts[0]
     columns = {name: np.concatenate([getattr(p, name) for p in parts])
@@ -103,15 +107,14 @@ def _steps(kind: str, servers: tuple[float, ...], bandwidth: tuple[float, ...], 
     return Steps(breakdown=breakdown, plan=plan, **columns)
 
 
-def _some(kind: str, servers: np.ndarray, bandwidth: np.ndarray, model: catalog.Transformer, batch: int, sequence: int,
+def _some(kind: str, servers: np.ndarray, bandwidth: float, model: catalog.Transformer, batch: int, sequence: int,
           stack: str) -> Steps:  # fmt: skip
     """Rows: clusters; columns: candidates. Only the fastest of each row is kept."""
     server, rows = catalog.server(kind), candidates(int(model.layers))
     device: Any = server.accelerator
     each = int(server.accelerators)
     # An adapter cannot outrun the bus behind it.
-    rate = np.minimum(bandwidth, device.host_bus_bandwidth)[:, None]
-    link = replace(server.scale_out_link, bandwidth=rate)  # type: ignore[type-var]
+    link = replace(server.scale_out_link, bandwidth=min(bandwidth, device.host_bus_bandwidth))  # type: ignore[type-var]
     server = replace(server, scale_out_link=link, scale_out_links=each)
 
     ways = rows["tensor_parallel"] * rows["pipeline_parallel"]

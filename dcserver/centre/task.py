@@ -24,7 +24,35 @@ OWNERSHIPS = ("own", "rent")
 
 @dataclass(frozen=True)
 class Task:
-    """A model to train, and the three limits; plain numbers."""
+    """A model to train, and the three limits; plain numbers.
+
+    Taught in chapter 18.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    model : Transformer
+        To train.
+    tokens : 1
+        To train it on.
+    batch : 1
+        Sequences of a step.
+    sequence : 1
+        Tokens of a sequence.
+    dollars, watts, seconds : USD, W, s
+        The three limits; watts at the meter on a hot day.
+    grid : Grid
+        Where the electricity comes from.
+    tariff : USD/J
+        Of electricity.
+    utilization : 1
+        Share of its hours in which what is owned works, for this run or another.
+    stack : str
+        Software.
+    kinds : tuple of str
+        Servers that can be had.
+    """
 
     name: str
     model: Transformer
@@ -53,6 +81,10 @@ def tasks() -> dict[str, Task]:
     """The tasks of the chapter by name; ``dataclasses.replace`` makes others.
 
     Taught in chapter 18.
+
+    Returns
+    -------
+    dict of Task
     """
     grid = catalog.grid("Frankfurt")
     rows = [("8B", "Llama 3.1 8B", 5e12, 512, 0.4e6, 0.15e6, 3), ("70B", "Llama 3.1 70B", 5e12, 1024, 3.2e6, 0.85e6, 3),
@@ -63,12 +95,25 @@ def tasks() -> dict[str, Task]:
 
 
 def task(name: str = "70B") -> Task:
-    """One of the chapter's tasks: "8B", "70B" or "405B".
+    """One of the chapter's tasks.
+
+    Parameters
+    ----------
+    name : str
+        "8B", "70B" or "405B".
+
+    Returns
+    -------
+    Task
 
     Raises
     ------
     ValueError
         For another name.
+
+    Notes
+    -----
+    Taught in chapter 18.
     """
     known = tasks()
     require_choice(known, task=name)
@@ -78,6 +123,33 @@ def task(name: str = "70B") -> Task:
 @dataclass(frozen=True)
 class Design:
     """A data centre on paper. Words are single; the numbers may be arrays of shapes that broadcast together.
+
+    Taught in chapter 18.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the server.
+    servers : 1
+        At work.
+    network : B/s
+        Of each accelerator's port.
+    oversubscription : 1
+        1, 3, 7, 15 or 31: what splits the ports of a switch into whole numbers.
+    layout : str
+        Of the network.
+    storage_servers : 1
+        Of the flash file system.
+    cooling : str
+        "air", "cold plate" or "immersion".
+    temperature : degrees Celsius
+        Outside, mean of the year.
+    spares : 1
+        Servers that stand ready.
+    checkpoint_interval : s
+        Of work between two checkpoints.
+    ownership : str
+        "own", or a way to rent.
 
     Raises
     ------

@@ -19,7 +19,19 @@ from dcserver.claims.rule import VERDICTS, agrees, judge, times_off
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, what it was held against, and the verdict that follows; prints as a short table."""
+    """A claim, what it was held against, and the verdict that follows; prints as a short table.
+
+    Taught in chapter 17.
+
+    Attributes
+    ----------
+    claim : Claim
+        What is stated.
+    evidence : Evidence
+        What it was held against.
+    verdict : str
+        What follows.
+    """
 
     claim: Claim
     evidence: Evidence
@@ -84,7 +96,10 @@ class Finding:
 
 
 class Findings(tuple[Finding, ...]):
-    """Several findings, in the documents' order."""
+    """Several findings, in the documents' order.
+
+    Taught in chapter 17.
+    """
 
     __slots__ = ()
 
@@ -141,6 +156,8 @@ def recompute(claim: str) -> Evidence:
         For an unknown id (the nearest are listed), or a claim that published figures alone decide, or nothing.
         Taught in chapter 17.
 
+    Examples
+    --------
     >>> recompute("D0-01").found
     (67000000000000.0,)
     """
@@ -198,6 +215,8 @@ def table(document: str | None = None, topic: str | None = None, verdict: str | 
     ValueError
         For a word that no claim has. Taught in chapter 17.
 
+    Examples
+    --------
     >>> len(table()), table(document="D4", verdict="misleading")[0].claim.id
     (89, 'D4-07')
     """

@@ -21,7 +21,17 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the plain words of a claim come to, and what it comes to under conditions that it does not name, in SI."""
+    """What the plain words of a claim come to, and what it comes to under conditions that it does not name, in SI.
+
+    Taught in chapter 17.
+
+    Attributes
+    ----------
+    found : SI
+        Values by the claim's plain words.
+    conditions : dict
+        Values under conditions that it does not name, by their words.
+    """
 
     found: tuple[float, ...] = ()
     conditions: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

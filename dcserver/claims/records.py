@@ -14,7 +14,33 @@ from dcserver.units import format_bit_rate, format_bytes, format_flops, format_r
 
 @dataclass(frozen=True)
 class Claim:
-    """A figure of a document, as it is stated: ``low`` and ``high`` in SI, infinite where it says "over" or "below"."""
+    """A figure of a document, as it is stated: ``low`` and ``high`` in SI, infinite where it says "over" or "below".
+
+    Taught in chapter 17.
+
+    Attributes
+    ----------
+    id, document, topic : str
+        Which figure it is, and where it stands.
+    claim, stated, unit : str
+        Its words, and its figure as stated.
+    low, high : SI
+        Between which the stated figure lies; infinite where it says "over" or "below".
+    bar : bool
+        Whether it is a bar to be reached, not a fact.
+    tolerance : 1
+        Share by which a finding may miss it.
+    references : SI
+        Published figures to hold it against.
+    conditions : dict
+        Published figures under conditions that it does not name.
+    chapters : tuple of str
+        That test it.
+    why : str
+        What the verdict rests on.
+    confidence, source, source_address : str
+        Where the references come from.
+    """
 
     id: str
     document: str

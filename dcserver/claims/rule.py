@@ -42,6 +42,13 @@ def agrees(low: Any, high: Any, value: Any, tolerance: Any = 0.1) -> Any:
         tolerance. Fails for a figure whose last digits count, such as a version: give it tolerance 0.
         Taught in chapter 17.
 
+    Raises
+    ------
+    ValueError
+        For ``tolerance`` outside 0 to 1.
+
+    Examples
+    --------
     >>> agrees(67.3, 67.3, 66.9), agrees(2000, np.inf, 1979), agrees(2, 3, [1.5, 2.3, 3.27]).tolist()
     (True, False, [False, True, True])
     """
@@ -68,6 +75,13 @@ def times_off(low: Any, high: Any, value: Any) -> Any:
         low / value where the value lies below, high / value where it lies above, else 1. Says nothing about a
         statement of zero. Taught in chapter 17.
 
+    Raises
+    ------
+    ValueError
+        For ``value`` not above 0.
+
+    Examples
+    --------
     >>> round(times_off(1e12, 1e12, 63e9), 1), round(times_off(10, 30, 6.5), 2), times_off(10, 30, 12)
     (15.9, 1.54, 1.0)
     """
@@ -101,6 +115,8 @@ def judge(low: Any, high: Any, found: Any, conditions: Any = (), tolerance: floa
         if it divides what is on sale, misleading if all or nearly all (1 - tolerance) clear it, wrong if none does.
         Taught in chapter 17.
 
+    Examples
+    --------
     >>> judge(168, 168, [132]), judge(2000, np.inf, [1979], [3958]), judge(10, 30, [6.5, 14.3]), judge(5, 5, [])
     ('wrong', 'misleading', 'misleading', 'cannot be known')
     """
@@ -132,6 +148,13 @@ def suspects(factor: float, within: float = 0.06) -> tuple[str, ...]:
         The nearest first; nothing for a factor of about 1. Chance alone hits: slips of 2, 8 and 1,000 multiply to
         many numbers. Taught in chapter 17.
 
+    Raises
+    ------
+    ValueError
+        For ``factor`` not above 0.
+
+    Examples
+    --------
     >>> suspects(15.9)
     ('bits for bytes, both directions for one', 'bits for bytes, sparse for dense')
     """

@@ -32,7 +32,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A card that nobody makes: how it is built, and what its sheet says; prints as both."""
+    """A card that nobody makes: how it is built, and what its sheet says; prints as both.
+
+    Taught in chapter 17.
+
+    Attributes
+    ----------
+    name : str
+        Of the card.
+    facts : dict
+        How it is built, in SI.
+    lines : tuple of Line
+        What its sheet says.
+    """
 
     name: str
     facts: dict[str, float]
@@ -84,6 +96,8 @@ def practice_sheet(seed: int = 17, slips: int = 4) -> Sheet:
     ValueError
         If slips is not a whole number from 0 to 7.
 
+    Examples
+    --------
     >>> sheet = practice_sheet(17)
     >>> len(sheet.lines), len(sheet.planted)
     (8, 4)

@@ -33,7 +33,29 @@ def bytes_of(dtype: str) -> float:
 
 
 def peak_flops(device: Accelerator | Cpu, dtype: str) -> Any:
-    """Dense peak of an accelerator or a processor, FLOP/s; ValueError if it has none in that format."""
+    """Dense peak of an accelerator or a processor.
+
+    Parameters
+    ----------
+    device : Accelerator or Cpu
+        One device, or a stack of them.
+    dtype : str
+        Number format.
+
+    Returns
+    -------
+    float or array, FLOP/s
+        NaN for a device of a stack that has none in that format.
+
+    Raises
+    ------
+    ValueError
+        For an unknown format, or one in which a single device has no peak.
+
+    Notes
+    -----
+    A fact of the catalog: a fused multiply-add counts as two; sparsity does not count. Taught in chapter 02.
+    """
     require_choice(DEVICE_DTYPES, dtype=dtype)
     if isinstance(device, Accelerator):
         return device.peak(dtype)

@@ -41,8 +41,27 @@ PARTS = ("arithmetic", "pipeline", "tiles", "depth", "power limit", "memory", "l
 class MatrixProduct:
     """Time of a matrix product, where it goes, and what limits it; fields may hold arrays.
 
-    ``breakdown`` sums to ``time``: arithmetic at the data sheet's peak, then what pipeline, tiles (padding and
-    waves), depth, power limit, memory and launch add.
+    ``breakdown`` sums to ``time``: arithmetic at the data sheet's peak, then what pipeline, tiles (padding and waves),
+    depth, power limit, memory and launch add. Taught in chapter 02.
+
+    Attributes
+    ----------
+    time : s
+        Of one product (or one batch of them).
+    flops : FLOP
+        2 m n k, for each of the batch.
+    flops_rate : FLOP/s
+        FLOP over time.
+    share_of_peak : 1
+        That rate over the data sheet's peak.
+    memory_bytes : B
+        Traffic of device memory.
+    clock_ratio : 1
+        Clock that the power limit sustains, over boost clock.
+    breakdown : s
+        By cause; sums to ``time``.
+    limit : str
+        What it waits for most.
     """
 
     time: Any
@@ -78,11 +97,18 @@ def waves(accelerator: Accelerator, m: Any, n: Any, batch: Any = 1, tile: tuple[
         Independent products.
     tile : (int, int)
         Rows and columns of a tile.
+    constants : mapping, optional
+        Constants of the family "gemm".
 
     Returns
     -------
     float or array
         Rounds, not rounded up: 3.1 takes about as long as 4.
+
+    Raises
+    ------
+    ValueError
+        For counts that are not whole.
 
     Notes
     -----

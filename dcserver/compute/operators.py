@@ -51,7 +51,23 @@ OPERATORS: dict[str, Traffic] = {
 
 @dataclass(frozen=True)
 class OperatorTime:
-    """Time of an operator, its traffic, where the time goes and what limits it; fields may hold arrays."""
+    """Time of an operator, its traffic, where the time goes and what limits it; fields may hold arrays.
+
+    Taught in chapter 02.
+
+    Attributes
+    ----------
+    time : s
+        Of one run of the operator.
+    bytes : B
+        Read from and written to device memory.
+    bandwidth : B/s
+        Bytes over time.
+    breakdown : s
+        By cause; sums to ``time``.
+    limit : str
+        What it waits for most.
+    """
 
     time: Any
     bytes: Any
@@ -84,6 +100,11 @@ def byte_time(accelerator: Accelerator, read_bytes: Any, written_bytes: Any,
     Returns
     -------
     float or array, s
+
+    Raises
+    ------
+    ValueError
+        For ``read_bytes`` or ``written_bytes`` below 0.
 
     Notes
     -----
@@ -197,6 +218,11 @@ def operator_chain(accelerator: Accelerator, names: Sequence[str], elements: Any
     Returns
     -------
     OperatorTime
+
+    Raises
+    ------
+    ValueError
+        For no names, and as in ``operator``.
 
     Notes
     -----

@@ -145,7 +145,19 @@ def ridge_point(accelerator: Accelerator | Cpu, dtype: str = "bf16") -> Any:
 
 @dataclass(frozen=True)
 class Roofline:
-    """A roofline with several roofs: attainable FLOP/s, the roof of each level, and which one limits."""
+    """A roofline with several roofs: attainable FLOP/s, the roof of each level, and which one limits.
+
+    Taught in chapter 02.
+
+    Attributes
+    ----------
+    flops : FLOP/s
+        What can be reached: the lowest roof.
+    roofs : FLOP/s
+        The roof of arithmetic and of each level, by name.
+    limit : str
+        Name of the lowest roof.
+    """
 
     flops: Any
     roofs: dict[str, Any]
@@ -223,6 +235,11 @@ def matrix_intensity(m: Any, n: Any, k: Any, dtype: str = "bf16") -> Any:
     -------
     float or array, FLOP/B
 
+    Raises
+    ------
+    ValueError
+        For ``m``, ``n`` or ``k`` not above 0.
+
     Notes
     -----
     Equation: 2 m n k / (bytes (m k + k n + m n)); for a square product n / 3 in 16 bits. Fails where operands do
@@ -240,6 +257,27 @@ def matrix_intensity(m: Any, n: Any, k: Any, dtype: str = "bf16") -> Any:
 
 def matrix_speedup(accelerator: Accelerator, dtype: str = "fp16", over: str = "fp32") -> Any:
     """How many times the peak of one format exceeds that of another: matrix units against vector units.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    dtype, over : str
+        The two number formats.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a format for which a single device has no peak.
+
+    Notes
+    -----
+    Equation: peak(dtype) / peak(over). An upper bound: it holds where arithmetic limits, not where memory does. Taught
+    in chapter 02.
 
     >>> from dcserver import catalog
     >>> matrix_speedup(catalog.accelerator("A100 SXM"))

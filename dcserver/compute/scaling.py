@@ -62,6 +62,11 @@ def gustafson(parallel_share: Any, processors: Any) -> Any:
     -------
     float or array
 
+    Raises
+    ------
+    ValueError
+        For ``parallel_share`` outside 0 to 1; ``processors`` not above 0.
+
     Notes
     -----
     Equation: 1 - p + p N. Assumes that the serial part does not grow with the job. Source: Gustafson (1988).
@@ -79,6 +84,22 @@ def gustafson(parallel_share: Any, processors: Any) -> Any:
 def vector_lanes(accelerator: Accelerator, constants: Constants | None = None) -> Any:
     """FP32 vector lanes ("CUDA cores", "stream processors") that the peak implies.
 
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    constants : mapping, optional
+        Constants of the family "gemm".
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a single device without an FP32 peak.
+
     Notes
     -----
     Equation: FP32 peak / (2 x boost clock). A few percent off where a data sheet quotes vector and matrix peaks at
@@ -92,7 +113,18 @@ def vector_lanes(accelerator: Accelerator, constants: Constants | None = None) -
 
 
 def server_peak_flops(server: Server, dtype: str = "fp32") -> float:
-    """Dense peak of a whole server, FLOP/s: accelerators where there are any, else processors.
+    """Dense peak of a whole server: accelerators where there are any, else processors.
+
+    Parameters
+    ----------
+    server : Server
+        One server.
+    dtype : str
+        Number format.
+
+    Returns
+    -------
+    float, FLOP/s
 
     Raises
     ------
@@ -101,7 +133,7 @@ def server_peak_flops(server: Server, dtype: str = "fp32") -> float:
 
     Notes
     -----
-    Taught in chapter 01.
+    Equation: devices x peak of one. Assumes that all of them are kept busy. Taught in chapter 01.
     """
     if server.accelerator is not None and server.accelerators > 0:
         return server.accelerators * peak_flops(server.accelerator, dtype)
@@ -112,7 +144,23 @@ def server_peak_flops(server: Server, dtype: str = "fp32") -> float:
 
 @dataclass(frozen=True)
 class Offload:
-    """A job on the processor, and on an accelerator with the trip there and back; fields may hold arrays."""
+    """A job on the processor, and on an accelerator with the trip there and back; fields may hold arrays.
+
+    Taught in chapter 02.
+
+    Attributes
+    ----------
+    cpu_time : s
+        On the processor.
+    device_time : s
+        On the accelerator, trip there and back included.
+    breakdown : s
+        Launch, send, work, receive; sums to ``device_time``.
+    speedup : 1
+        Processor's time over accelerator's.
+    faster : str
+        Which of the two wins.
+    """
 
     cpu_time: Any
     device_time: Any
@@ -131,7 +179,25 @@ class Offload:
 
 
 def bus_time(accelerator: Accelerator, transfer_bytes: Any, constants: Constants | None = None) -> Any:
-    """Time of one copy between host and accelerator, s; nothing for no bytes.
+    """Time of one copy between host and accelerator; nothing for no bytes.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    transfer_bytes : float or array, B
+        What passes over the bus, in one direction.
+    constants : mapping, optional
+        Constants of the family "gemm".
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For a negative size, or where the catalog knows no host bus.
 
     Notes
     -----
@@ -219,6 +285,11 @@ def offload_matmul(cpu: Cpu, accelerator: Accelerator, m: Any, n: Any, k: Any, d
     -------
     Offload
 
+    Raises
+    ------
+    ValueError
+        For ``cpus`` not above 0.
+
     Notes
     -----
     Equation: as ``offload``, with ``matmul`` for the work on the accelerator. Where ``faster`` changes along n is
@@ -255,9 +326,29 @@ def crossover_size(cpu: Cpu, accelerator: Accelerator, dtype: str = "fp32", resi
                    constants: Constants | None = None) -> float:  # fmt: skip
     """Smallest n from which an n x n x n product is faster on the accelerator, up to 65,536; infinity if none is.
 
+    Parameters
+    ----------
+    cpu, accelerator : Cpu, Accelerator
+        The two that compete; one of each.
+    dtype, resident, cpu_dtype, cpus
+        As for ``offload_matmul``.
+    constants : mapping, optional
+        Constants of the family "gemm".
+
+    Returns
+    -------
+    float
+        n of the smallest product after which the accelerator wins every larger one that was tried.
+
+    Raises
+    ------
+    ValueError
+        As in ``offload_matmul``.
+
     Notes
     -----
-    Taught in chapter 02.
+    Tries some 1,400 whole n, spaced by equal factors, in one call of ``offload_matmul``; no formula of its own. Taught
+    in chapter 02.
     """
     sizes = np.unique(np.round(np.geomspace(1, 65536, 2000)))
     job = offload_matmul(cpu, accelerator, sizes, sizes, sizes, dtype, resident, cpu_dtype, cpus, constants)

@@ -23,6 +23,11 @@ def littles_law(bandwidth: Any, latency: Any) -> Any:
     -------
     float or array, B
 
+    Raises
+    ------
+    ValueError
+        For ``bandwidth`` or ``latency`` below 0.
+
     Notes
     -----
     Equation: bandwidth x latency; true of any queue in a steady state (Little, 1961). Taught in chapter 02.
@@ -36,6 +41,17 @@ def littles_law(bandwidth: Any, latency: Any) -> Any:
 
 def resident_threads(accelerator: Accelerator, constants: Constants | None = None) -> Any:
     """Threads that a device keeps ready to run at once.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    constants : mapping, optional
+        Constants of the family "gemm".
+
+    Returns
+    -------
+    float or array
 
     Notes
     -----

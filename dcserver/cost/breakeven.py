@@ -34,6 +34,13 @@ def break_even_utilization(fixed_per_hour: Any, variable_per_used_hour: Any, ren
         fixed / (rent - variable): there fixed / u + variable = rent. Above 1 no utilisation is enough, and infinite
         where the rent does not even pay the electricity.
 
+    Raises
+    ------
+    ValueError
+        For ``fixed_per_hour``, ``variable_per_used_hour`` or ``rent`` below 0.
+
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> break_even_utilization(1.0, 0.5, 3.0)
@@ -114,6 +121,13 @@ def break_even_months(price: Any, running: Any, rent: Any, utilization: Any = 0.
         Months; 0 if owning leads from the start, infinite if renting leads at the horizon. Where rents fall faster
         than cards lose value, owning may lead for a while and lose in the end: that counts as infinite.
 
+    Raises
+    ------
+    ValueError
+        For ``horizon`` not above 0.
+
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> break_even_months(17532.0, 0.0, 2.0, utilization=1.0)  # 8,766 hours at 2 dollars
@@ -151,6 +165,13 @@ def draws(ranges: Mapping[str, Range], count: int = 100_000, seed: int = 0) -> D
         Name to an array (count,). Inputs are independent: a dear world is not dear in everything, which makes the
         spread of the answer somewhat too narrow where inputs move together. Taught in chapter 13.
 
+    Raises
+    ------
+    ValueError
+        For a count that is not whole, or a range whose three numbers are not in order.
+
+    Examples
+    --------
     >>> draws({"rent": (2.0, 2.0, 2.0)}, 3)["rent"]
     array([2., 2., 2.])
     """
@@ -171,7 +192,17 @@ def draws(ranges: Mapping[str, Range], count: int = 100_000, seed: int = 0) -> D
 
 @dataclass(frozen=True)
 class Spread:
-    """What a model answers in many possible worlds."""
+    """What a model answers in many possible worlds.
+
+    Taught in chapter 13.
+
+    Attributes
+    ----------
+    values : array
+        One answer for each world.
+    inputs : Draws
+        What was drawn for each.
+    """
 
     values: np.ndarray
     inputs: Draws
@@ -232,6 +263,8 @@ def uncertain(model: Callable[..., Any], ranges: Mapping[str, Range], count: int
     Spread
         Its mean tends to the mean of the model over the ranges, with an error of one over the root of the count.
 
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> uncertain(lambda a, b: a + b, {"a": (1, 1, 1), "b": (3, 3, 3)}, 100).median
@@ -255,6 +288,10 @@ def tornado(model: Callable[..., Any], ranges: Mapping[str, Range]) -> dict[str,
     dict
         Name to the answer at the lowest and at the highest value, the widest first. It sees no two inputs at once:
         where one matters only if another is extreme, it says too little.
+
+    Notes
+    -----
+    Taught in chapter 13.
 
     >>> tornado(lambda a, b: a * b, {"a": (1, 2, 3), "b": (1, 5, 6)})
     {'a': (5.0, 15.0), 'b': (2.0, 12.0)}

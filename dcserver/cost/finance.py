@@ -38,6 +38,8 @@ def annuity_factor(rate: Any, years: Any) -> Any:
     ValueError
         For a rate below 0 or above 10, or a term that is not positive.
 
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> round(annuity_factor(0.08, 5), 4), annuity_factor(0, 5)
@@ -64,6 +66,15 @@ def present_value(payments: Any, rate: Any) -> Any:
     -------
     float or array
         Sum of payment_k / (1 + rate)^k for k = 1, 2, ...; as many dollars today would buy the same payments.
+
+    Raises
+    ------
+    ValueError
+        For ``rate`` outside 0 to 10.
+
+    Notes
+    -----
+    Taught in chapter 13.
     """
     require_between(0, 10, rate=rate)
     payments = np.asarray(payments, dtype=float)
@@ -91,6 +102,15 @@ def capital_cost(price: Any, residual: Any, rate: Any, years: Any) -> tuple[Any,
         USD a year. Depreciation is price (1 - residual) / years. Together they are price (1 - residual / (1 +
         rate)^years) annuity_factor(rate, years): equal yearly amounts whose present value is what was paid less
         what comes back. Fails where the resale value is not known beforehand, that is, always: see ``draws``.
+
+    Raises
+    ------
+    ValueError
+        For ``price`` below 0; ``residual`` outside 0 to 1.
+
+    Notes
+    -----
+    Taught in chapter 13.
     """
     require_non_negative(price=price)
     require_between(0, 1, residual=residual)
@@ -121,6 +141,13 @@ def mean_rent(rent: Any, decline: Any, years: Any, rate: Any = 0.0) -> Any:
         rent x integral of (1 - decline)^t (1 + rate)^-t over that of (1 + rate)^-t, t from 0 to years. The price a
         buyer has to beat is this one, not today's. Fails where prices jump, as they did.
 
+    Raises
+    ------
+    ValueError
+        For ``rent`` below 0; ``decline`` outside -1 to 0.99; ``years`` not above 0; ``rate`` outside 0 to 10.
+
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> round(mean_rent(3.0, 0.2, 5), 2)
@@ -145,7 +172,21 @@ def decaying(rate: Any, t: Any) -> Any:
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line through the logarithm of dated prices."""
+    """A straight line through the logarithm of dated prices.
+
+    Taught in chapter 13.
+
+    Attributes
+    ----------
+    decline : 1/year
+        Share by which prices fall in a year.
+    low, high : 1/year
+        Ends of its interval.
+    scatter : 1
+        Share by which prices typically lie off the line.
+    today : USD
+        The line at its last date.
+    """
 
     decline: float
     low: float
@@ -180,6 +221,8 @@ def price_trend(dates: Any, prices: Any) -> Trend:
     ValueError
         With fewer than three dates, all dates equal, or a price that is not positive.
 
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> round(price_trend([2020, 2021, 2022], [8, 4, 2]).decline, 6)
@@ -204,7 +247,29 @@ def price_trend(dates: Any, prices: Any) -> Trend:
 
 
 def compound(value: Any, growth: Any, years: Any) -> Any:
-    """A value that grows by the same share every year: value (1 + growth)^years.
+    """A value that grows by the same share every year.
+
+    Parameters
+    ----------
+    value : float or array
+        Today; any unit.
+    growth : float or array, 1/year
+        Share by which it grows in a year; negative if it shrinks.
+    years : float or array, year
+        How long.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a negative value, or a growth below -1 or above 100.
+
+    Notes
+    -----
+    Equation: value (1 + growth)^years. Assumes that growth never tires. Taught in chapter 13.
 
     >>> round(compound(3.87, 0.382, 4), 1)
     14.1
@@ -229,6 +294,13 @@ def implied_growth(start: Any, end: Any, years: Any) -> Any:
     float or array
         Growth a year [1/year]. Two statements of one author that imply different growth cannot both be one curve.
 
+    Raises
+    ------
+    ValueError
+        For ``start``, ``end`` or ``years`` not above 0.
+
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> round(implied_growth(3.87e9, 20e9, 7), 3)

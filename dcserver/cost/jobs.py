@@ -15,7 +15,29 @@ from dcserver.units import format_energy, format_money, format_percent, format_t
 
 @dataclass(frozen=True)
 class RunCost:
-    """What a training run takes and costs; fields may hold arrays."""
+    """What a training run takes and costs; fields may hold arrays.
+
+    Taught in chapter 13.
+
+    Attributes
+    ----------
+    bill : USD
+        Of the whole run.
+    parts : USD
+        By cause; sum to the bill.
+    accelerator_hours : h
+        On the bill.
+    time : s
+        By the clock.
+    energy : J
+        At the meter.
+    tokens : 1
+        Trained on.
+    interval : (USD, USD)
+        Between which four of five runs lie by the step's error bar.
+    electricity : USD
+        Contained in the bill.
+    """
 
     bill: Any  # USD
     parts: dict[str, Any]  # USD, sum to the bill
@@ -133,6 +155,14 @@ def token_price(tokens_per_second: Any, price: Any, accelerators: Any = 1, utili
         price x accelerators / (3600 x tokens a second x utilisation) x 10^6. Tokens read and tokens written are not
         the same work; give the rate of those you sell. Taught in chapters 09 and 13.
 
+    Raises
+    ------
+    ValueError
+        For ``tokens_per_second``, ``accelerators`` or ``utilization`` not above 0; ``price`` below 0; ``utilization``
+        outside 0 to 1.
+
+    Examples
+    --------
     >>> token_price(1000, 3.6)
     1.0
     """

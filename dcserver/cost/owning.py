@@ -22,7 +22,23 @@ LOWEST_UTILIZATION = 0.01  # below it nobody would call it a server in use, and 
 
 @dataclass(frozen=True)
 class Ownership:
-    """What a fleet of servers costs its owner a year, USD; fields may hold arrays. Parts sum to the total."""
+    """What a fleet of servers costs its owner a year, USD; fields may hold arrays. Parts sum to the total.
+
+    Taught in chapter 13.
+
+    Attributes
+    ----------
+    servers, network_and_storage, interest, space, electricity, cooling, staff, software, maintenance, decommissioning : USD/year
+        Parts; they sum to the total.
+    accelerators : 1
+        That the fleet has.
+    utilization : 1
+        Share of their hours in which they work.
+    spared : USD/year
+        Electricity that the fleet would save if it stood idle all the time.
+    price : USD
+        Paid at the start, for servers, network and storage.
+    """
 
     servers: Any
     network_and_storage: Any
@@ -208,6 +224,11 @@ def stated_cost(instance_price: Any, hours: Any, transfer: Any = 0.0, staff: Any
     float or array
         USD. It is the cost of renting, and right for that if storage costs nothing and every paid hour is used.
         For machines of one's own it has no term at all. Taught in chapter 13.
+
+    Raises
+    ------
+    ValueError
+        For ``instance_price``, ``hours``, ``transfer`` or ``staff`` below 0.
     """
     require_non_negative(instance_price=instance_price, hours=hours, transfer=transfer, staff=staff)
     return plain(np.asarray(instance_price, dtype=float) * hours + transfer + staff)

@@ -34,6 +34,13 @@ def quotes(accelerator: Accelerator | str, commitment: str = "on-demand") -> dic
     dict
         USD an hour of one accelerator by the name of the offer, the cheapest first; empty if none is known.
 
+    Raises
+    ------
+    ValueError
+        For ``commitment`` that is not among those known.
+
+    Notes
+    -----
     Taught in chapter 13.
     """
     require_choice(("on-demand", "reserved", "spot", "market"), commitment=commitment)
@@ -61,6 +68,13 @@ def billed(seconds: Any, granularity: Any = 1.0, minimum: Any = 0.0) -> Any:
     float or array
         max(minimum, granularity ceil(seconds / granularity)) [s]; nothing for a job that never ran.
 
+    Raises
+    ------
+    ValueError
+        For ``seconds`` below 0; ``granularity`` not above 0.
+
+    Notes
+    -----
     Taught in chapter 13.
 
     >>> billed(4000, 3600), billed(4000, 60), billed(10, 1, 60)
@@ -92,6 +106,13 @@ def egress(bytes_a_month: Any, free: Any = None, constants: Mapping[str, float] 
         Each tier's bytes times its price (AWS, 2026). Data that comes in is free, and so is, since 2024, data of a
         customer who leaves for good. Taught in chapter 13.
 
+    Raises
+    ------
+    ValueError
+        For ``bytes_a_month`` or ``free`` below 0.
+
+    Examples
+    --------
     >>> egress(10e12 + 100e9)
     900.0
     """
@@ -121,6 +142,15 @@ def committed(price: Any, utilization: Any) -> Any:
     float or array
         USD for an hour of work. A reserved server is an owned one whose price somebody else worked out.
 
+    Raises
+    ------
+    ValueError
+        For ``price`` below 0; ``utilization`` not above 0; ``utilization`` outside 0 to 1.
+
+    Notes
+    -----
+    Taught in chapter 13.
+
     >>> committed(2.0, 0.5)
     4.0
     """
@@ -145,6 +175,11 @@ def reclaim_rate(monthly_share: Any, servers: Any = 1) -> Any:
     float or array
         -servers ln(1 - share) / month [1/s]. Taken as independent; in truth neighbours go together, which stops a
         large job less often than this says. Taught in chapter 13.
+
+    Raises
+    ------
+    ValueError
+        For ``monthly_share`` outside 0 to 0.999; ``servers`` not whole or below 1.
     """
     require_between(0, 0.999, monthly_share=monthly_share)
     require_whole(servers=servers)
@@ -153,7 +188,21 @@ def reclaim_rate(monthly_share: Any, servers: Any = 1) -> Any:
 
 @dataclass(frozen=True)
 class Spot:
-    """What an hour of useful work costs on servers that may be taken away; fields may hold arrays."""
+    """What an hour of useful work costs on servers that may be taken away; fields may hold arrays.
+
+    Taught in chapter 13.
+
+    Attributes
+    ----------
+    price, asked : USD/h
+        For an hour of useful work, and for an hour on the bill.
+    paid_ratio : 1
+        Hours on the bill for an hour of useful work.
+    elapsed_ratio : 1
+        Hours by the clock for an hour of useful work, waits for new servers included.
+    interval : s
+        Of work between checkpoints.
+    """
 
     price: Any  # USD for an hour of useful work
     asked: Any  # USD for an hour on the bill
@@ -242,6 +291,15 @@ def best_interval(interruptions: Any, checkpoint: Any) -> Any:
     float or array
         The w with exp(-rate (w + checkpoint)) = 1 - rate w [s], near sqrt(2 checkpoint / rate) where that is short
         beside 1 / rate (Young 1974).
+
+    Raises
+    ------
+    ValueError
+        For ``interruptions`` or ``checkpoint`` below 0.
+
+    Notes
+    -----
+    Taught in chapter 13.
     """
     require_non_negative(interruptions=interruptions, checkpoint=checkpoint)
     rate, save = np.broadcast_arrays(np.asarray(interruptions, dtype=float), np.asarray(checkpoint, dtype=float))
@@ -271,6 +329,16 @@ def simulate_spot(work: float, interruptions: float, interval: float, checkpoint
     array of float, (runs,)
         s on the bill. Each stretch is drawn again until one passes undisturbed: the same model as ``spot`` by a
         different road, so that one can check the other.
+
+    Raises
+    ------
+    ValueError
+        For ``work`` or ``interval`` not above 0; ``interruptions``, ``checkpoint`` or ``restart`` below 0; ``runs`` not
+        whole or below 1.
+
+    Notes
+    -----
+    Taught in chapter 13.
     """
     require_positive(work=work, interval=interval)
     require_non_negative(interruptions=interruptions, checkpoint=checkpoint, restart=restart)

@@ -29,8 +29,24 @@ def normal_quantile(share: Any) -> Any:
 
 
 def access_mean(radio: Radio) -> Any:
-    """Mean round trip of a small packet over the first hop [s].
+    """Mean round trip of a small packet over the first hop.
 
+    Parameters
+    ----------
+    radio : Radio
+        One, or a stack of them.
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For a radio without a known access time.
+
+    Notes
+    -----
     Equation: median x exp(spread^2 / 2), a log-normal: for a Wi-Fi whose worst packets take 80 times the median the
     mean is six times the median. Taught in chapter 14.
     """
@@ -40,10 +56,28 @@ def access_mean(radio: Radio) -> Any:
 
 
 def access_quantile(radio: Radio, share: Any) -> Any:
-    """Round trip over the first hop that so large a share of small packets does not exceed [s].
+    """Round trip over the first hop that so large a share of small packets does not exceed.
 
-    Equation: median x exp(spread x z), with z of the standard normal distribution. Fails for the rare long silences
-    of a handover, which a share above 99.9 % would meet. Taught in chapter 14.
+    Parameters
+    ----------
+    radio : Radio
+        One, or a stack of them.
+    share : float or array, 0 to 1
+        Of the packets.
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For a share outside 0 to 1, or a radio without a known access time.
+
+    Notes
+    -----
+    Equation: median x exp(spread x z), with z of the standard normal distribution. Fails for the rare long silences of
+    a handover, which a share above 99.9 % would meet. Taught in chapter 14.
 
     >>> from dcserver import catalog
     >>> round(access_quantile(catalog.radio("Wi-Fi"), 0.99), 2)
@@ -110,6 +144,8 @@ def radio_energy(radio: Radio, sent: Any, received: Any = 0.0, connected: Any = 
     ValueError
         For negative bytes or seconds.
 
+    Examples
+    --------
     >>> from dcserver import catalog
     >>> round(radio_energy(catalog.radio("4G LTE"), 1e6), 2), round(radio_energy(catalog.radio("5G mmWave"), 1e6), 3)
     (0.67, 0.078)
@@ -139,6 +175,13 @@ def network_energy(moved: Any, mobile: Any = True, constants: Constants | None =
         bytes x joules a byte [J]. Known to a factor of several: most of it is drawn whether the byte comes or not.
         Taught in chapter 14.
 
+    Raises
+    ------
+    ValueError
+        For ``moved`` below 0.
+
+    Examples
+    --------
     >>> network_energy(1e6), network_energy(1e6, mobile=False)
     (360.0, 36.0)
     """

@@ -51,6 +51,8 @@ def devices_within(wait: Any, rate: Any, service_time: Any, servers: Any = 1, sh
     ValueError
         For a rate or a service time that is not positive, or a negative wait.
 
+    Examples
+    --------
     >>> devices_within(0.05, 5, 0.01)
     11.0
     """
@@ -90,6 +92,11 @@ def camera_waits(devices: int, frame_rate: float, service_time: float, frames: i
     -------
     array (draws, devices x frames)
         Seconds that each frame waits; the first quarter, in which the queue fills, is left out. Taught in chapter 14.
+
+    Raises
+    ------
+    ValueError
+        For ``devices``, ``frames`` or ``draws`` not whole or below 1; ``frame_rate`` or ``service_time`` not above 0.
     """
     require_whole(devices=devices, frames=frames, draws=draws)
     require_positive(frame_rate=frame_rate, service_time=service_time)
@@ -100,7 +107,23 @@ def camera_waits(devices: int, frame_rate: float, service_time: float, frames: i
 
 @dataclass(frozen=True)
 class CameraQueue:
-    """Wait of the unlucky at one accelerator by number of cameras, for three ways in which their frames come [s]."""
+    """Wait of the unlucky at one accelerator by number of cameras, for three ways in which their frames come [s].
+
+    Taught in chapter 14.
+
+    Attributes
+    ----------
+    devices : 1
+        Numbers of cameras.
+    steady : s
+        Each in its own beat, phases by chance.
+    random : s
+        At random moments.
+    together : s
+        All in one beat, set off by the same clock.
+    load : 1
+        Of the accelerator.
+    """
 
     devices: np.ndarray
     steady: np.ndarray  # each in its own beat, phases by chance
@@ -197,6 +220,8 @@ def capacity_for(devices: Any, active: Any, each: Any, share: float = 0.99) -> A
     ValueError
         For a share of activity outside 0 to 1.
 
+    Examples
+    --------
     >>> round(capacity_for(1000, 0.1, 1.0), 1), round(capacity_for(10, 0.1, 1.0), 1)
     (123.0, 4.0)
     """
@@ -209,7 +234,21 @@ def capacity_for(devices: Any, active: Any, each: Any, share: float = 0.99) -> A
 
 @dataclass(frozen=True)
 class Fleet:
-    """Dollars a year of three designs, as arrays with the designs last; each design's parts sum to its ``total``."""
+    """Dollars a year of three designs, as arrays with the designs last; each design's parts sum to its ``total``.
+
+    Taught in chapter 14.
+
+    Attributes
+    ----------
+    total : USD/year
+        Of each design.
+    breakdown : USD/year
+        By cause; sums to ``total``.
+    boxes, cards : 1
+        Machines at the sites, and cards in the cloud.
+    uplink : B/s
+        That each design sends.
+    """
 
     total: np.ndarray
     breakdown: dict[str, np.ndarray]
@@ -325,6 +364,13 @@ def update_time(
         devices x bytes x share x (1 + headers) / rate [s]. A broadcast to all at once would need the time of one.
         Taught in chapter 14.
 
+    Raises
+    ------
+    ValueError
+        For ``model_bytes`` or ``devices`` below 0; ``changed`` outside 0 to 1.
+
+    Examples
+    --------
     >>> round(update_time(25.6e6, 1000, 30e6) / 60, 1)  # ResNet-50 in INT8 to 1,000 cameras
     14.8
     """
@@ -335,7 +381,25 @@ def update_time(
 
 
 def electricity_price(dollars_a_kwh: Any) -> Any:
-    """Dollars a joule of a price in dollars a kWh.
+    """A price of electricity in SI units.
+
+    Parameters
+    ----------
+    dollars_a_kwh : float or array, USD/kWh
+        As bills state it.
+
+    Returns
+    -------
+    float or array, USD/J
+
+    Raises
+    ------
+    ValueError
+        For a negative price.
+
+    Notes
+    -----
+    Equation: price / 3.6e6. Taught in chapter 14.
 
     >>> electricity_price(0.36)
     1e-07

@@ -26,7 +26,25 @@ class Network:
 
     Each layer is ``products`` matrix products of (rows x depth) by (depth x columns), a convolution counting as the
     product that it is; rows = 0 for one that only moves numbers. ``elements_in`` and ``elements_out`` are numbers read
-    and written, ``cut_elements`` those that must be kept, or sent, once the layer is done. Cut 0 is the input.
+    and written, ``cut_elements`` those that must be kept, or sent, once the layer is done. Cut 0 is the input. Taught
+    in chapter 14.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    layers : tuple of str
+        Their names.
+    rows, columns, depth, products : 1
+        Shape of each layer's matrix products, and how many.
+    weights : 1
+        Numbers that it has learned.
+    elements_in, elements_out : 1
+        Numbers read and written.
+    cut_elements : 1
+        Numbers to keep, or to send, once the layer is done.
+    input_elements : 1
+        Numbers of one input.
     """
 
     name: str

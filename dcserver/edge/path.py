@@ -43,6 +43,8 @@ def great_circle(latitude: Any, longitude: Any, other_latitude: Any, other_longi
     ValueError
         For a latitude beyond the poles.
 
+    Examples
+    --------
     >>> round(great_circle(38.90, -77.04, 51.51, -0.13) / 1e3)  # Washington to London
     5898
     """
@@ -96,9 +98,30 @@ def round_trip(distance: Any, hops: Any = 0, route_factor: Any = None, constants
 
 
 def farthest(seconds: Any, route_factor: Any = None, constants: Constants | None = None) -> Any:
-    """Straight-line distance at which fibre alone uses up a round trip of so many seconds [m]; 0 if none are left.
+    """Straight-line distance at which fibre alone uses up a round trip; 0 if no time is left.
 
-    Equation: seconds / 2 x speed of light in fibre / route factor. Taught in chapter 14.
+    Parameters
+    ----------
+    seconds : float or array, s
+        Left for the way there and back.
+    route_factor : float or array, optional
+        Length of the fibre over the straight line; the constant if not given.
+    constants : mapping, optional
+        Constants of the family "edge".
+
+    Returns
+    -------
+    float or array, m
+
+    Raises
+    ------
+    ValueError
+        For a route factor below 1.
+
+    Notes
+    -----
+    Equation: seconds / 2 x speed of light in fibre / route factor. Leaves out every switch on the way. Taught in
+    chapter 14.
 
     >>> round(farthest(1e-3, route_factor=1.3) / 1e3), farthest(-1e-3)
     (79, 0.0)

@@ -22,7 +22,31 @@ PARTS = ("capture", "coding", "radio", "sending", "distance", "queue", "compute"
 
 @dataclass(frozen=True)
 class Response:
-    """Mean seconds from event to answer; ``breakdown`` sums to ``total``. Fields may hold arrays."""
+    """Mean seconds from event to answer; ``breakdown`` sums to ``total``. Fields may hold arrays.
+
+    Taught in chapter 14.
+
+    Attributes
+    ----------
+    total : s
+        Mean.
+    breakdown : s
+        By cause; sums to ``total``.
+    limit : str
+        The largest part.
+    availability : 1
+        Share of the time with a usable link.
+    fixed : s
+        What is the same for every question.
+    access_median, access_spread : s, 1
+        Of the first hop's round trip, a log-normal.
+    arrival_rate : 1/s
+        Questions that share the server.
+    service_time : s
+        Of one question at it.
+    servers : 1
+        Side by side.
+    """
 
     total: Any
     breakdown: dict[str, Any]
@@ -168,9 +192,30 @@ def simulate(response: Response, questions: int = 20_000, seed: int = 0) -> np.n
 
 
 def percentile(response: Response, share: float, questions: int = 20_000, seed: int = 0) -> Any:
-    """Seconds that so large a share of the answers does not exceed, from ``simulate``; exact where nothing waits.
+    """Time that so large a share of the answers does not exceed.
 
-    Taught in chapter 14.
+    Parameters
+    ----------
+    response : Response
+        From ``respond``.
+    share : float, 0 to 1
+        Of the answers.
+    questions, seed : int
+        As for ``simulate``.
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For a share outside 0 to 1.
+
+    Notes
+    -----
+    Equation: the quantile of ``simulate``'s draws; fixed + median x exp(spread x z) where nothing waits. Taught in
+    chapter 14.
 
     >>> from dcserver import catalog
     >>> r = respond(1e-3, radio=catalog.radio("Wi-Fi"))
@@ -185,8 +230,28 @@ def percentile(response: Response, share: float, questions: int = 20_000, seed: 
 
 
 def in_time(response: Response, deadline: Any, questions: int = 20_000, seed: int = 0) -> Any:
-    """Share of the answers that arrive before the deadline, outages of the link counted as never [1].
+    """Share of the answers that arrive before the deadline, outages of the link counted as never.
 
+    Parameters
+    ----------
+    response : Response
+        From ``respond``.
+    deadline : float or array, s
+        From event to answer.
+    questions, seed : int
+        As for ``simulate``.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a negative deadline.
+
+    Notes
+    -----
     Equation: availability x share of ``simulate`` within the deadline. Taught in chapter 14.
     """
     require_non_negative(deadline=deadline)

@@ -24,7 +24,23 @@ _PRODUCT = ("arithmetic", "pipeline", "tiles", "depth", "power limit")
 class Run:
     """A network on an accelerator; the last axis of ``layer_time`` and ``layer_energy`` runs over the layers.
 
-    ``breakdown`` sums to ``time``: arithmetic, what memory adds where it is slower, and kernel launches.
+    ``breakdown`` sums to ``time``: arithmetic, what memory adds where it is slower, and kernel launches. Taught in
+    chapter 14.
+
+    Attributes
+    ----------
+    time : s
+        Of one batch.
+    energy : J
+        Of one batch.
+    layer_time, layer_energy : s, J
+        Layer by layer.
+    breakdown : s
+        By cause; sums to ``time``.
+    batch : 1
+        Inputs at once.
+    limit : str
+        What it waits for most.
     """
 
     time: Any
@@ -129,7 +145,22 @@ def run(network: Network, accelerator: Accelerator, dtype: str = "fp16", batch: 
 
 
 def idle_power(accelerator: Accelerator) -> Any:
-    """Watts of a device that waits for an answer at its lowest clock. Taught in chapter 14."""
+    """Power of a device that waits for an answer at its lowest clock.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+
+    Returns
+    -------
+    float or array, W
+
+    Notes
+    -----
+    Equation: ``energy.operating_point`` without load. Fails for devices that fall asleep between questions. Taught in
+    chapter 14.
+    """
     return _plain(np.asarray(energy.operating_point(accelerator, 0.0, 0.0, _IDLE_CLOCK, dtype="fp16").total))
 
 

@@ -22,7 +22,20 @@ _ANSWER_BYTES = 100.0
 class Split:
     """Every cut of a network; the last axis runs over the cuts: 0 sends the input, the last sends nothing.
 
-    ``breakdown`` sums to ``latency``. ``names`` says after which layer each cut lies.
+    ``breakdown`` sums to ``latency``. ``names`` says after which layer each cut lies. Taught in chapter 14.
+
+    Attributes
+    ----------
+    names : tuple of str
+        After which layer each cut lies.
+    latency : s
+        From input to answer.
+    device_energy : J
+        That the device spends.
+    sent : B
+        Over the link.
+    breakdown : s
+        By cause; sums to ``latency``.
     """
 
     names: tuple[str, ...]

@@ -18,7 +18,21 @@ from dcserver.units import format_percent, format_power
 
 @dataclass(frozen=True)
 class Capped:
-    """A job under a power cap, against the same job at the reference limit; fields may hold arrays."""
+    """A job under a power cap, against the same job at the reference limit; fields may hold arrays.
+
+    Taught in chapter 10.
+
+    Attributes
+    ----------
+    time_ratio, energy_ratio : 1
+        Over those at the reference limit.
+    power : W
+        Mean over the job.
+    clock_ratio : 1
+        Of the heavy kernels, over boost clock.
+    heavy_time_ratio, light_time_ratio : 1
+        Time in kernels that the cap slows, and in others; they sum to ``time_ratio``.
+    """
 
     time_ratio: Any
     energy_ratio: Any
@@ -114,7 +128,17 @@ def power_cap(accelerator: Accelerator, mean_power: Any, power_limit: Any, refer
 
 @dataclass(frozen=True)
 class Optimum:
-    """The cap with the least energy for a job, and what it costs in time; fields may hold arrays."""
+    """The cap with the least energy for a job, and what it costs in time; fields may hold arrays.
+
+    Taught in chapter 10.
+
+    Attributes
+    ----------
+    power_limit : W
+        The cap.
+    time_ratio, energy_ratio : 1
+        Over those without it.
+    """
 
     power_limit: Any
     time_ratio: Any

@@ -50,7 +50,23 @@ def embodied_carbon(server: Server | Accelerator, constants: Constants | None = 
 
 @dataclass(frozen=True)
 class JobEnergy:
-    """Energy, carbon and water of a job; fields may hold arrays. Joules, kilograms of CO2e, litres."""
+    """Energy, carbon and water of a job; fields may hold arrays. Joules, kilograms of CO2e, litres.
+
+    Taught in chapter 10.
+
+    Attributes
+    ----------
+    total : J
+        At the meter.
+    accelerators, rest_of_servers, building : J
+        Sum to ``total``.
+    carbon : kg CO2e
+        Sum of the next two.
+    operational_carbon, embodied_carbon : kg CO2e
+        Of running, and of making the servers.
+    water : L
+        On site, and where the electricity is made.
+    """
 
     total: Any
     accelerators: Any

@@ -22,7 +22,19 @@ _YEAR = np.array([-1.981, -1.465, -1.180, -0.967, -0.792, -0.637, -0.497, -0.366
 class Facility:
     """Overheads of a data centre over its IT power; fields may hold arrays.
 
-    ``pue`` is total over IT power (power usage effectiveness), ``wue`` litres of water per kWh of IT energy.
+    ``pue`` is total over IT power (power usage effectiveness), ``wue`` litres of water per kWh of IT energy. Taught in
+    chapter 10.
+
+    Attributes
+    ----------
+    pue : 1
+        Power usage effectiveness: total over IT power.
+    power_chain, fans_and_pumps, chiller, other : 1
+        Overheads over IT power; with 1 they sum to ``pue``.
+    wue : L/kWh
+        Water for the IT energy.
+    free_cooling : 1
+        Share of the time in which the chiller rests.
     """
 
     pue: Any
@@ -154,6 +166,11 @@ def yearly_facility(cooling: Any = "air", mean_temperature: Any = 12.0, swing: A
     -------
     Facility
         Yearly means; ``free_cooling`` is the share of the year's heat that needs no chiller.
+
+    Raises
+    ------
+    ValueError
+        For ``mean_temperature`` outside -20 to 35; ``swing`` outside 0 to 25.
 
     Notes
     -----

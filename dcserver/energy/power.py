@@ -26,7 +26,21 @@ def _constants(constants: Constants | None) -> Constants:
 
 @dataclass(frozen=True)
 class Power:
-    """Watts of an accelerator by cause; fields may hold arrays."""
+    """Watts of an accelerator by cause; fields may hold arrays.
+
+    Taught in chapter 10.
+
+    Attributes
+    ----------
+    total : W
+        Sum of the next four.
+    static, active, compute, memory : W
+        What it draws always, whenever it works, for arithmetic, for bytes.
+    clock_ratio : 1
+        Clock at which it settles, over boost clock.
+    limited_by : str
+        What keeps the clock there.
+    """
 
     total: Any
     static: Any
@@ -98,6 +112,11 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
         power limit (its 16-bit peak draws ``flop_energy_generic_share`` of it), or, where the limit is not
         known either, to follow the years' trend.
 
+    Raises
+    ------
+    ValueError
+        For ``dtype`` that is not among those known.
+
     Notes
     -----
     Equation: energy(generation) x ratio(format). Fails for a format that a device emulates.
@@ -106,18 +125,23 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
     c = _constants(constants)
     require_choice([*DTYPES, "fp8_e4m3", "fp8_e5m2"], dtype=dtype)
     known = _per_device(lambda a: c.get(f"flop_energy_{a}", np.nan), accelerator.architecture)
-    limit, year = np.asarray(accelerator.max_power, dtype=float), np.asarray(accelerator.year, dtype=float)
-    by_limit = c["flop_energy_generic_share"] * limit / _half_peak(accelerator)
-    age = np.where(np.isnan(year), 2022.0, year) - 2020.0
-    by_year = c["flop_energy_2020"] * 0.5 ** (age / c["flop_energy_halving_years"])
-    generic = np.where(np.isnan(by_limit), by_year, by_limit)
     matrix = _per_device(lambda d: c.get(f"format_{str(d).partition('_e')[0]}", 1.0), dtype)
     # Without matrix units every format passes the same lanes, and bits are what counts.
     lanes = _per_device(lambda d: dtype_bytes(str(d).partition("_e")[0].partition("_")[0]) / 2, dtype)
     known = known * _per_device(lambda m: c["graphics_energy"] if _memory_kind(m) == "GDDR" else 1.0,
                                 accelerator.memory_type)  # fmt: skip
-    energy = np.where(np.isnan(known), generic, known) * np.where(_has_matrix_units(accelerator), matrix, lanes)
-    return _plain(energy)
+    if np.isnan(known).any():
+        known = np.where(np.isnan(known), _generic_flop_energy(accelerator, c), known)
+    return _plain(known * np.where(_has_matrix_units(accelerator), matrix, lanes))
+
+
+def _generic_flop_energy(accelerator: Accelerator, c: Constants) -> Any:
+    """Energy of a FLOP, J, for generations that the constants do not know: by the power limit, or else by the year."""
+    limit, year = np.asarray(accelerator.max_power, dtype=float), np.asarray(accelerator.year, dtype=float)
+    by_limit = c["flop_energy_generic_share"] * limit / _half_peak(accelerator)
+    age = np.where(np.isnan(year), 2022.0, year) - 2020.0
+    by_year = c["flop_energy_2020"] * 0.5 ** (age / c["flop_energy_halving_years"])
+    return np.where(np.isnan(by_limit), by_year, by_limit)
 
 
 def _memory_kind(memory: str) -> str:
@@ -130,9 +154,23 @@ def _memory_kind(memory: str) -> str:
 
 
 def byte_energy(accelerator: Accelerator, constants: Constants | None = None) -> Any:
-    """Energy of one byte read from or written to device memory, J/B, by kind of memory.
+    """Energy of one byte read from or written to device memory, by kind of memory.
 
-    Taught in chapter 10.
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array, J/B
+
+    Notes
+    -----
+    A constant for HBM2, HBM3, GDDR and LPDDR each, fitted on measured watts; memory that the catalog does not know is
+    taken for HBM2. Fails at other clocks of the memory. Taught in chapter 10.
     """
     c = _constants(constants)
     return _per_device(lambda m: c[f"byte_energy_{_memory_kind(m)}"], accelerator.memory_type)
@@ -147,14 +185,27 @@ def by_board(accelerator: Accelerator | None, name: str, c: Constants) -> Any:
 
 
 def power_limit_of(accelerator: Accelerator, constants: Constants | None = None) -> Any:
-    """The board's power limit, W: the data sheet's, or, where the catalog has none, what its peak suggests.
+    """The board's power limit: the data sheet's, or, where the catalog has none, what its peak suggests.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device, or a stack of them.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array, W
 
     Notes
     -----
-    Equation where unknown: 16-bit peak x energy of a FLOP + bandwidth x energy of a byte, as if the board were
-    built to run both at once.
+    Equation where unknown: 16-bit peak x energy of a FLOP + bandwidth x energy of a byte, as if the board were built to
+    run both at once. Taught in chapter 10.
     """
     limit = np.asarray(accelerator.max_power, dtype=float)
+    if not np.isnan(limit).any():  # most often; the estimate would cost more than all the rest
+        return _plain(limit)
     bandwidth = np.nan_to_num(np.asarray(accelerator.memory_bandwidth, dtype=float))
     estimate = (flop_energy(accelerator, "fp16", constants) * _half_peak(accelerator)
                 + bandwidth * byte_energy(accelerator, constants))  # fmt: skip
@@ -192,7 +243,23 @@ def dynamic_scale(clock_ratio: Any, accelerator: Accelerator | None = None, cons
 def clock_for(scale: Any, accelerator: Accelerator | None = None, constants: Constants | None = None) -> Any:
     """The clock, over boost clock, at which dynamic power is that share of its value at boost clock.
 
-    The inverse of ``dynamic_scale``, between the lowest clock and 1. Taught in chapter 10.
+    Parameters
+    ----------
+    scale : float or array
+        Dynamic power over that at boost clock.
+    accelerator : Accelerator, optional
+        As for ``dynamic_scale``.
+    constants : mapping, optional
+        Constants of the family "power".
+
+    Returns
+    -------
+    float or array
+        Clock over boost clock, between the lowest clock and 1.
+
+    Notes
+    -----
+    Equation: the inverse of ``dynamic_scale``: s^(1/n) above the knee k, s / k^(n - 1) below. Taught in chapter 10.
     """
     c = _constants(constants)
     n, knee = by_board(accelerator, "voltage_exponent", c), by_board(accelerator, "voltage_knee", c)
@@ -203,7 +270,7 @@ def clock_for(scale: Any, accelerator: Accelerator | None = None, constants: Con
 
 def _parts(
     accelerator: Accelerator, compute_utilization: Any, memory_utilization: Any, dtype: Any, c: Constants
-) -> Any:
+) -> tuple[Any, ...]:
     """Static and memory watts, and active and compute watts at boost clock."""
     limit = power_limit_of(accelerator, c)
     peak = np.asarray(_peak(accelerator, dtype), dtype=float)
@@ -271,10 +338,10 @@ def operating_point(accelerator: Accelerator, compute_utilization: Any = 0.0, me
     _check(compute_utilization, memory_utilization)
     require_between(0, 1, clock_ratio=clock_ratio)
     require_positive(clock_ratio=clock_ratio)
-    sustained = sustained_clock(accelerator, compute_utilization, memory_utilization, power_limit, dtype, c)
+    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    sustained = _within(power_limit, accelerator, (static, active, compute, memory), c)
     wanted = np.asarray(clock_ratio, dtype=float)
     clock = np.minimum(wanted, sustained)
-    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
     scale = dynamic_scale(clock, accelerator, c)
     parts = np.broadcast_arrays(static, active * scale, compute * scale, memory, clock, sustained < wanted)
     static, active, compute, memory, clock = (_plain(p) for p in parts[:5])
@@ -287,7 +354,18 @@ def power(accelerator: Accelerator, compute_utilization: Any = 0.0, memory_utili
           clock_ratio: Any = 1.0, dtype: Any = "bf16", constants: Constants | None = None) -> Any:  # fmt: skip
     """Watts of an accelerator at a load and clock, whatever its limit: what the load wants.
 
-    See ``operating_point``, which also applies the limit and says where the watts go.
+    Parameters
+    ----------
+    accelerator, compute_utilization, memory_utilization, clock_ratio, dtype, constants
+        As for ``operating_point``.
+
+    Returns
+    -------
+    float or array, W
+
+    Notes
+    -----
+    Equation as for ``operating_point``, without its limit; that one also says where the watts go. Taught in chapter 10.
 
     >>> from dcserver import catalog
     >>> a100 = catalog.accelerator("A100 SXM")
@@ -314,6 +392,11 @@ def sustained_clock(accelerator: Accelerator, compute_utilization: Any = 1.0, me
     float or array
         1 where the load fits at boost clock, less where the limit throttles it, never under the lowest clock.
 
+    Raises
+    ------
+    ValueError
+        For ``power_limit`` not above 0.
+
     Notes
     -----
     Equation: the r with (active + compute) scale(r) = limit - static - memory, solved in closed form.
@@ -321,10 +404,16 @@ def sustained_clock(accelerator: Accelerator, compute_utilization: Any = 1.0, me
     """
     c = _constants(constants)
     _check(compute_utilization, memory_utilization)
+    parts = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    return _within(power_limit, accelerator, parts, c)
+
+
+def _within(power_limit: Any, accelerator: Accelerator, parts: tuple[Any, ...], c: Constants) -> Any:
+    """The highest clock at which the parts fit the limit."""
     if power_limit is None:
         power_limit = power_limit_of(accelerator, c)
     else:
         limits = np.asarray(power_limit, dtype=float)
         require_positive(power_limit=np.where(np.isposinf(limits), 1.0, limits))
-    static, active, compute, memory = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
+    static, active, compute, memory = parts
     return _plain(clock_for((power_limit - static - memory) / (active + compute), accelerator, c))

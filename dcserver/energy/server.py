@@ -24,7 +24,17 @@ def _known(value: Any, otherwise: Any = 0.0) -> Any:
 
 @dataclass(frozen=True)
 class ServerPower:
-    """Watts of a server at its power cord by cause; fields may hold arrays."""
+    """Watts of a server at its power cord by cause; fields may hold arrays.
+
+    Taught in chapter 10.
+
+    Attributes
+    ----------
+    total : W
+        At the power cord; sum of the parts.
+    accelerators, processors, memory, network, drives, board, cooling, supply_loss : W
+        By cause; cooling is fans and pumps.
+    """
 
     total: Any
     accelerators: Any
@@ -61,6 +71,15 @@ def supply_efficiency(load: Any, constants: Constants | None = None) -> Any:
     constants : mapping, optional
         Constants of the family "server_power".
 
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a load that is not above 0, or above 1.2.
+
     Notes
     -----
     Equation: load / (load + constant + linear load + square load^2). Poor when nearly idle, best near half
@@ -85,6 +104,15 @@ def fan_power(heat: Any, design_heat: Any, inlet_temperature: Any = 25.0, consta
         Degrees Celsius of the air that comes in.
     constants : mapping, optional
         Constants of the family "server_power".
+
+    Returns
+    -------
+    float or array, W
+
+    Raises
+    ------
+    ValueError
+        For a negative heat, a design heat not above 0, or air too warm to cool with.
 
     Notes
     -----

@@ -117,7 +117,25 @@ def dies_per_wafer(area: Any, diameter: Any = None, constants: Constants | None 
 
 @dataclass(frozen=True)
 class Package:
-    """What one working package costs, USD, by cause; fields may hold arrays."""
+    """What one working package costs, USD, by cause; fields may hold arrays.
+
+    Taught in chapter 16.
+
+    Attributes
+    ----------
+    total : USD
+        Sum of the next three.
+    silicon, packaging, lost : USD
+        Good dies; joining and testing them; packages that fail in assembly.
+    die_area : m2
+        Of one die.
+    die_yield : 1
+        Share of the dies without a fatal defect.
+    good_share : 1
+        Share of the packages that work.
+    fits_reticle : bool
+        Whether one exposure prints a die.
+    """
 
     total: Any
     silicon: Any
@@ -230,6 +248,8 @@ def stacked_bandwidth(stacks: Any, pins: Any = 1024, bit_rate: Any = 6.4e9) -> A
     ValueError
         For counts that are not whole or a rate that is not positive.
 
+    Examples
+    --------
     >>> stacked_bandwidth(4, 1024, 1.4e9) / 1e9  # a P100 of 2016
     716.8
     """

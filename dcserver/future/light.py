@@ -15,7 +15,17 @@ from dcserver.future.chips import Constants, constants_of, plain
 
 @dataclass(frozen=True)
 class FlopEnergy:
-    """Joules of one useful FLOP, by cause; fields may hold arrays."""
+    """Joules of one useful FLOP, by cause; fields may hold arrays.
+
+    Taught in chapter 16.
+
+    Attributes
+    ----------
+    total : J/FLOP
+        Sum of the next four.
+    arithmetic, conversion, memory, standing : J/FLOP
+        Computing; turning numbers into light and back; moving bytes; what is drawn whether it computes or not.
+    """
 
     total: Any
     arithmetic: Any

@@ -14,7 +14,21 @@ from dcserver.future.chips import plain
 
 @dataclass(frozen=True)
 class Pool:
-    """Memory of servers that share a pool, B a server; fields may hold arrays."""
+    """Memory of servers that share a pool, B a server; fields may hold arrays.
+
+    Taught in chapter 16.
+
+    Attributes
+    ----------
+    alone : B
+        That a server needs for itself.
+    local, pooled, total : B
+        With a pool: its own, its share of the pool, and both.
+    saved : 1
+        Share of ``alone`` that the pool saves.
+    stranded_alone, stranded : 1
+        Shares that stand idle on average, without and with the pool.
+    """
 
     alone: Any
     local: Any

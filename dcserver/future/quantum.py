@@ -33,6 +33,8 @@ def state_bytes(qubits: Any, bytes_per_amplitude: Any = 16.0) -> Any:
     ValueError
         For qubits that are not whole or bytes that are not positive.
 
+    Notes
+    -----
     Taught in chapter 16.
 
     >>> state_bytes(30) / 2**30  # GiB
@@ -54,11 +56,17 @@ def most_qubits(memory: Any, bytes_per_amplitude: Any = 16.0) -> Any:
     bytes_per_amplitude : float or array, B
         As in ``state_bytes``.
 
+    Returns
+    -------
+    int or array
+
     Raises
     ------
     ValueError
         For values that are not positive.
 
+    Notes
+    -----
     Taught in chapter 16.
 
     >>> most_qubits(80e9)  # an H100
@@ -135,6 +143,8 @@ def shots(error: Any, probability: Any = 0.5) -> Any:
     ValueError
         For an error that is not positive or a probability out of range.
 
+    Examples
+    --------
     >>> round(shots(0.01))
     2500
     """

@@ -26,7 +26,21 @@ _BYTES_OF_RUN = 48.0
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate: H, X or phase (by an angle in radians) on a qubit, only where the control qubit is 1 if one is given."""
+    """One gate: H, X or phase (by an angle in radians) on a qubit, only where the control qubit is 1 if one is given.
+
+    Taught in chapter 16.
+
+    Attributes
+    ----------
+    name : str
+        "H", "X" or "phase".
+    target : int
+        Qubit on which it acts.
+    control : int, optional
+        Qubit that must be 1.
+    angle : radian
+        Of a phase.
+    """
 
     name: str
     target: int
@@ -44,12 +58,45 @@ class Gate:
 
 
 def cnot(control: int, target: int) -> Gate:
-    """Flip the target where the control is 1."""
+    """Flip the target where the control is 1.
+
+    Parameters
+    ----------
+    control, target : int
+        Qubits.
+
+    Returns
+    -------
+    Gate
+
+    Notes
+    -----
+    Taught in chapter 16.
+    """
     return Gate("X", target, control)
 
 
 def zero_state(qubits: int) -> np.ndarray:
-    """All qubits 0: 2^qubits amplitudes, of which the first is 1; ValueError above 28 qubits, which are 4 GiB."""
+    """All qubits 0: 2^qubits amplitudes, of which the first is 1.
+
+    Parameters
+    ----------
+    qubits : int
+        Up to 28, which are 4 GiB.
+
+    Returns
+    -------
+    array of complex
+
+    Raises
+    ------
+    ValueError
+        For a number that is not whole, or above 28.
+
+    Notes
+    -----
+    Taught in chapter 16.
+    """
     require_whole(qubits=qubits)
     if qubits > 28:
         raise ValueError(
@@ -110,6 +157,10 @@ def apply(state: np.ndarray, gate: Gate) -> np.ndarray:
     gate : Gate
         On one of the qubits.
 
+    Returns
+    -------
+    array of complex
+
     Raises
     ------
     ValueError
@@ -142,11 +193,17 @@ def run(circuit: Sequence[Gate], qubits: int, start: np.ndarray | None = None) -
     start : array of complex, optional
         2^qubits amplitudes.
 
+    Returns
+    -------
+    array of complex
+
     Raises
     ------
     ValueError
         As in ``apply``, and for a start of another length.
 
+    Notes
+    -----
     Taught in chapter 16.
     """
     state = zero_state(qubits) if start is None else np.array(start, dtype=complex)
@@ -159,7 +216,21 @@ def run(circuit: Sequence[Gate], qubits: int, start: np.ndarray | None = None) -
 
 
 def probabilities(state: np.ndarray) -> np.ndarray:
-    """Of each outcome when all qubits are read: the squares of the amplitudes' sizes."""
+    """Probability of each outcome when all qubits are read.
+
+    Parameters
+    ----------
+    state : array of complex
+        2^qubits amplitudes.
+
+    Returns
+    -------
+    array
+
+    Notes
+    -----
+    Equation: |amplitude|^2. Taught in chapter 16.
+    """
     return state.real**2 + state.imag**2
 
 
@@ -179,6 +250,11 @@ def read(state: np.ndarray, shots: int = 1, seed: int = 0) -> dict[str, int]:
     -------
     dict
         Bits of the outcome, qubit 0 first, to how often it came. Taught in chapter 16.
+
+    Raises
+    ------
+    ValueError
+        For ``shots`` not whole or below 1.
     """
     require_whole(shots=shots)
     qubits, weights = _qubits_of(state), probabilities(state)
@@ -188,13 +264,51 @@ def read(state: np.ndarray, shots: int = 1, seed: int = 0) -> dict[str, int]:
 
 
 def ghz(qubits: int) -> list[Gate]:
-    """All qubits 0 and all 1 at once, and nothing between: Bell's state for two, GHZ's for more."""
+    """All qubits 0 and all 1 at once, and nothing between: Bell's state for two, GHZ's for more.
+
+    Parameters
+    ----------
+    qubits : int
+        At least 1.
+
+    Returns
+    -------
+    list of Gate
+
+    Raises
+    ------
+    ValueError
+        For a number that is not whole.
+
+    Notes
+    -----
+    Taught in chapter 16.
+    """
     require_whole(qubits=qubits)
     return [Gate("H", 0), *(cnot(i, i + 1) for i in range(qubits - 1))]
 
 
 def fourier(qubits: int) -> list[Gate]:
-    """The quantum Fourier transform: qubits (qubits + 1) / 2 gates, and swaps, for what an FFT does on 2^qubits numbers."""
+    """The quantum Fourier transform, for what an FFT does on 2^qubits numbers.
+
+    Parameters
+    ----------
+    qubits : int
+        At least 1.
+
+    Returns
+    -------
+    list of Gate
+
+    Raises
+    ------
+    ValueError
+        For a number that is not whole.
+
+    Notes
+    -----
+    Equation: qubits (qubits + 1) / 2 gates, and the swaps that put the qubits in order. Taught in chapter 16.
+    """
     require_whole(qubits=qubits)
     gates = []
     for i in range(qubits):
@@ -228,6 +342,8 @@ def grover(qubits: int, marked: int, steps: int) -> np.ndarray:
     ValueError
         For a place that is not there.
 
+    Notes
+    -----
     Source: Grover 1996. Taught in chapter 16.
     """
     require_whole(0, marked=marked, steps=steps)
@@ -244,7 +360,21 @@ def grover(qubits: int, marked: int, steps: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of one gate by number of qubits; ``peak_bytes`` is what state and working copy take."""
+    """Seconds of one gate by number of qubits; ``peak_bytes`` is what state and working copy take.
+
+    Taught in chapter 16.
+
+    Attributes
+    ----------
+    qubits : 1
+        Of each size timed.
+    seconds : s
+        Of one gate.
+    peak_bytes : B
+        State and working copy.
+    planned : 1
+        Sizes that were to be timed.
+    """
 
     qubits: np.ndarray
     seconds: np.ndarray
@@ -280,6 +410,8 @@ def time_gates(smallest: int = 10, largest: int = 21, clock: Callable[[], float]
     ValueError
         For sizes that are not whole or more than 28.
 
+    Notes
+    -----
     Taught in chapter 16.
     """
     require_whole(smallest=smallest, largest=largest)
@@ -310,7 +442,16 @@ def time_gates(smallest: int = 10, largest: int = 21, clock: Callable[[], float]
 
 
 def kept() -> Timed:
-    """What ``time_gates`` measured on a machine of ours, kept with the package."""
+    """What ``time_gates`` measured on a machine of ours, kept with the package.
+
+    Returns
+    -------
+    Timed
+
+    Notes
+    -----
+    Taught in chapter 16.
+    """
     file = resources.files("dcserver.catalog") / "data" / FILE
     saved: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     qubits = np.array(saved["qubits"], dtype=int)

@@ -14,7 +14,31 @@ from dcserver.future.chips import plain
 
 @dataclass(frozen=True)
 class Growth:
-    """A straight line through the logarithms of values by year, with its uncertainty."""
+    """A straight line through the logarithms of values by year, with its uncertainty.
+
+    Taught in chapter 16.
+
+    Attributes
+    ----------
+    doubling_years : year
+        In which the line doubles.
+    doubling_low, doubling_high : year
+        Ends of its interval.
+    points : 1
+        Values that it rests on.
+    middle : year
+        Mean of the values' years.
+    level : 1
+        Base-2 logarithm of the line at ``middle``.
+    slope : 1/year
+        Doublings a year.
+    scatter : 1
+        Standard deviation of the logarithms around the line.
+    spread : year^2
+        Sum of the squared distances of the years from ``middle``.
+    quantile : 1
+        Of Student's t, at the confidence asked for.
+    """
 
     doubling_years: float
     doubling_low: float
@@ -116,6 +140,8 @@ def records(years: Any, values: Any) -> np.ndarray:
     array of bool
         Taught in chapter 16.
 
+    Examples
+    --------
     >>> records([2016, 2017, 2018, 2018], [3, 2, 4, 5]).tolist()
     [True, False, False, True]
     """

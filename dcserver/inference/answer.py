@@ -17,7 +17,27 @@ from dcserver.units import format_time, significant
 
 @dataclass(frozen=True)
 class Answer:
-    """Seconds and joules of answers that are written side by side; ``breakdown`` sums to ``time``."""
+    """Seconds and joules of answers that are written side by side; ``breakdown`` sums to ``time``.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    first_token : s
+        To the first token.
+    token : s
+        Mean of each further token.
+    time : s
+        Of the whole answer.
+    breakdown : s
+        First token and all further ones; sums to ``time``.
+    tokens_per_second : 1/s
+        Of all answers together, while they are written.
+    joules : J
+        Of one answer, all accelerators.
+    limit : str
+        What the writing waits for.
+    """
 
     first_token: Any  # s, time to first token
     token: Any  # s, mean time of each further token
@@ -59,6 +79,11 @@ def prefill(model: Transformer, accelerator: Accelerator, prompt: Any, *, batch:
     (seconds, breakdown, watts)
         All prompt tokens in pieces of at most the engine's limit a step; over p layer-split accelerators m pieces take
         (m + p - 1) / (m p) of the time on one, and a hand-over each. Taught in chapter 09.
+
+    Raises
+    ------
+    ValueError
+        For ``prompt`` not above 0; ``batch`` or ``pipeline_parallel`` not whole or below 1.
     """
     e, p = as_engine(engine), np.asarray(pipeline_parallel, dtype=float)
     require_positive(prompt=prompt)

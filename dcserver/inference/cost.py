@@ -20,6 +20,24 @@ class StepCost:
     """What a step costs: a curve over its tokens, and what each token of context and each pair of a prompt adds.
 
     ``seconds(requests, context, fresh, prompt)`` is ``step(...).time`` at boost clock to within the curve's spacing.
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    tokens : 1
+        Where the curve is known.
+    curve : s
+        At those tokens, without context.
+    context : s
+        For each token in the caches.
+    pair : s
+        For each pair of prompt tokens.
+    request : s
+        For each request that writes.
+    most_requests : 1
+        That memory and engine allow.
+    chunk : 1
+        Most prompt tokens of a step.
     """
 
     tokens: np.ndarray  # where the curve is known

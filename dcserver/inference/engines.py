@@ -19,6 +19,42 @@ class Engine:
     """What a serving engine makes of the hardware; fields may hold arrays, one entry for each engine.
 
     Shares are of what the data sheet promises; ``constants/inference.csv`` has the meaning, unit and bounds of each.
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    matrix_share : 1
+        Of the matrix units' peak.
+    feed_bytes : B
+        Operand bytes into a multiprocessor in a clock.
+    weight_share : 1
+        Of the memory's bandwidth, weights.
+    stream_bytes : B
+        Of weights into a multiprocessor in a clock.
+    expert_share : 1
+        Of the rate of one product, products of many experts.
+    cache_share : 1
+        Of the memory's bandwidth, key-value cache.
+    operator_passes : 1
+        Of a token's hidden vector through memory in a layer.
+    operator_bytes : B
+        Of one number in these passes.
+    score_passes : 1
+        Of the attention scores through memory; 0 where attention is fused.
+    copy_passes : 1
+        Of the weights in 16 bits for each micro-batch of a prompt.
+    attention_share : 1
+        Of the 16-bit peak, attention over a prompt.
+    step_overhead, layer_overhead, sequence_overhead, hop_overhead : s
+        For a step, a layer, a request in the step, and each move between accelerators that split the layers.
+    max_requests, max_tokens : 1
+        At work at once, and in one step.
+    memory_share : 1
+        Of the memory that weights and cache may fill.
+    accumulate16 : 1
+        1: sums in 16 bits, which graphics boards do at twice the rate.
     """
 
     name: Any

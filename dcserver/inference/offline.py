@@ -19,7 +19,31 @@ from dcserver.units import format_time, significant
 
 @dataclass(frozen=True)
 class Throughput:
-    """What one copy of a model, on the accelerators that share it, does with work that never runs out."""
+    """What one copy of a model, on the accelerators that share it, does with work that never runs out.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    tokens_per_second : 1/s
+        Of answers.
+    requests_per_second : 1/s
+        Answered.
+    time_per_token : s
+        Between two tokens of one answer.
+    concurrency : 1
+        Requests at work.
+    room : 1
+        Requests that memory has room for.
+    step : Step
+        The step that repeats.
+    limit : str
+        What it waits for most.
+    joules_per_token : J
+        Accelerators alone.
+    accelerators : 1
+        That share the copy.
+    """
 
     tokens_per_second: Any  # of answers
     requests_per_second: Any

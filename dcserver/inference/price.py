@@ -19,7 +19,19 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class TokenPrice:
-    """Rent of the accelerators, laid on the tokens that they read and write; fields may hold arrays."""
+    """Rent of the accelerators, laid on the tokens that they read and write; fields may hold arrays.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    input, output : USD
+        A million tokens read, and written.
+    request : USD
+        One request.
+    throughput : Throughput
+        What the prices stand on.
+    """
 
     input: Any  # USD a million tokens read
     output: Any  # USD a million tokens written
@@ -47,6 +59,13 @@ def price_per_million(usd_per_hour: Any, tokens_per_second: Any) -> Any:
     float or array
         usd / 3600 / tokens x 1e6 [USD]; infinite for none. Taught in chapter 09.
 
+    Raises
+    ------
+    ValueError
+        For ``usd_per_hour`` not above 0.
+
+    Examples
+    --------
     >>> round(price_per_million(3.6, 1000), 6)
     1.0
     """

@@ -24,7 +24,29 @@ WARM_UP = 0.1  # share of the requests, the first, that percentiles leave out: t
 
 @dataclass(frozen=True)
 class ServedRequests:
-    """What each request of each queue went through; the last axis is the request. NaN: not served when it was stopped."""
+    """What each request of each queue went through; the last axis is the request. NaN: not served when it was stopped.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    rate : 1/s
+        Requests that came.
+    first_token : s
+        From arrival to the first token.
+    per_token : s
+        Mean of the further tokens.
+    finished : s
+        Moment of the last token.
+    busy : 1
+        Share of the time in which a step ran.
+    mean_batch : 1
+        Requests that wrote, mean over steps.
+    output_tokens : 1
+        Of each request.
+    complete : bool
+        False if it was stopped before the end.
+    """
 
     rate: Any  # requests a second that came
     first_token: np.ndarray  # s, from arrival to the first token
@@ -235,7 +257,25 @@ class _Run:
 
 @dataclass(frozen=True)
 class Capacity:
-    """The largest rate at which a server keeps its promise, and what it was tried at."""
+    """The largest rate at which a server keeps its promise, and what it was tried at.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    rate : 1/s
+        Requests a second at which the promise is just kept.
+    tokens_per_second : 1/s
+        Written at that rate.
+    share : 1
+        Of the highest rate tried.
+    rates : 1/s
+        That were tried.
+    first_token, per_token : s
+        At the percentile, for each rate tried.
+    limit : str
+        Which part of the promise is broken first.
+    """
 
     rate: float  # requests a second
     tokens_per_second: float
@@ -270,6 +310,12 @@ def capacity(cost: StepCost, *, input_tokens: Any, output_tokens: Any, first_tok
     -------
     Capacity
         ``rate`` is 0 where even a lonely request breaks the promise.
+
+    Raises
+    ------
+    ValueError
+        For ``first_token`` or ``per_token`` not above 0; ``percentile`` outside 0.0 to 1.0; ``points`` not whole or
+        below 3.
 
     Notes
     -----
@@ -308,9 +354,23 @@ def capacity(cost: StepCost, *, input_tokens: Any, output_tokens: Any, first_tok
 
 
 def best_rate(cost: StepCost, input_tokens: float, output_tokens: float) -> float:
-    """Requests a second of a server that never runs out of work [1/s]: as many at work as fit, prompts mixed in.
+    """Requests a second of a server that never runs out of work: as many at work as fit, prompts mixed in.
 
-    Taught in chapter 09.
+    Parameters
+    ----------
+    cost : StepCost
+        What a step of the engine costs.
+    input_tokens, output_tokens : float
+        Of every request.
+
+    Returns
+    -------
+    float, 1/s
+
+    Notes
+    -----
+    Equation: b / (output tokens x seconds of a step that writes b tokens and reads b x input / output), with b the most
+    requests that memory, engine and chunk allow. Fails for lengths that vary much: see ``serve``. Taught in chapter 09.
     """
     b = min(cost.most_requests, cost.chunk * output_tokens / input_tokens)
     b = max(b, 1.0)

@@ -28,7 +28,23 @@ SCENARIOS = ("Offline", "Server", "SingleStream")
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples a second of one accelerator; ``breakdown`` is the time of one sample among many and sums to ``time``."""
+    """Samples a second of one accelerator; ``breakdown`` is the time of one sample among many and sums to ``time``.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    rate : 1/s
+        Samples a second.
+    time : s
+        Of one sample among many.
+    breakdown : s
+        By cause; sums to ``time``.
+    power : W
+        Of the accelerator.
+    limit : str
+        What it waits for most.
+    """
 
     rate: Any  # 1/s
     time: Any  # s
@@ -63,6 +79,15 @@ def sample_work(network: ConvNet | Transformer, tokens: Any = None) -> tuple[Any
     -------
     (flops, elements)
         A network whose activations the catalog does not know counts none: right where arithmetic rules.
+
+    Raises
+    ------
+    ValueError
+        For a network whose counts are not above 0, or a transformer without the number of tokens of a sample.
+
+    Notes
+    -----
+    Taught in chapter 09.
     """
     if isinstance(network, ConvNet):
         require_positive(forward_flops=network.forward_flops)
@@ -183,6 +208,8 @@ def served_share(rate: Any, latency_bound: Any, constants: Mapping[str, float] |
         Offline rate [1/s].
     latency_bound : float or array
         Seconds that 99 of 100 answers may take [s].
+    constants : mapping, optional
+        Constants of the family "inference".
 
     Returns
     -------

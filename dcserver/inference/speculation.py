@@ -16,7 +16,23 @@ from dcserver.inference.step import step
 
 @dataclass(frozen=True)
 class Speculation:
-    """What guessing ahead is worth; fields may hold arrays."""
+    """What guessing ahead is worth; fields may hold arrays.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    speedup : 1
+        Over writing without guesses.
+    tokens_per_round : 1
+        On average.
+    round_time : s
+        Of guessing and checking once.
+    plain_time : s
+        Of one token without guessing.
+    breakdown : s
+        Guessing, checking; sums to ``round_time``.
+    """
 
     speedup: Any
     tokens_per_round: Any
@@ -41,6 +57,13 @@ def expected_tokens(acceptance: Any, guesses: Any) -> Any:
         (1 - a^(k + 1)) / (1 - a) [1]; k + 1 where every guess is right: the check itself yields one more. Source:
         Leviathan et al. 2023 (arXiv:2211.17192). Fails where hard tokens come in runs. Taught in chapter 09.
 
+    Raises
+    ------
+    ValueError
+        For ``acceptance`` outside 0 to 1; ``guesses`` not whole or below 0.
+
+    Examples
+    --------
     >>> expected_tokens(0.0, 4), expected_tokens(0.5, 1), expected_tokens(1.0, 4)
     (1.0, 1.5, 5.0)
     """

@@ -26,7 +26,29 @@ PARTS = ("weights", "arithmetic", "key-value cache", "attention", "operators", "
 
 @dataclass(frozen=True)
 class Step:
-    """Time of one step of an engine and where it goes; ``breakdown`` sums to ``time``; fields may hold arrays."""
+    """Time of one step of an engine and where it goes; ``breakdown`` sums to ``time``; fields may hold arrays.
+
+    Taught in chapter 09.
+
+    Attributes
+    ----------
+    time : s
+        Of the step.
+    breakdown : s
+        By cause; sums to ``time``.
+    tokens : 1
+        Through the layers.
+    flops : FLOP
+        Of one accelerator.
+    bytes : B
+        Of one accelerator's memory.
+    clock_ratio : 1
+        Clock that the power limit sustains, over boost clock.
+    power : W
+        Of one accelerator.
+    limit : str
+        What it waits for most.
+    """
 
     time: Any  # s
     breakdown: dict[str, Any]  # s
@@ -63,6 +85,8 @@ def experts_touched(model: Transformer, tokens: Any) -> Any:
         E (1 - (1 - k / E)^n) [1] for n tokens that choose k of E at random; real routers favour some, and wake fewer.
         Taught in chapter 09.
 
+    Examples
+    --------
     >>> from dcserver import catalog
     >>> mixtral = catalog.transformer("Mixtral 8x7B")
     >>> experts_touched(mixtral, 1), round(experts_touched(mixtral, 8), 1)

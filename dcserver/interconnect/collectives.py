@@ -32,6 +32,32 @@ class Collective:
     """Time of a collective and where it goes; every field may be an array.
 
     ``launch + latency + ramp + wire`` is ``time``. Traffic is what the busiest rank sends, in bytes and one direction.
+    Taught in chapter 06.
+
+    Attributes
+    ----------
+    kind : str
+        Such as "all_reduce".
+    message_bytes : B
+        As given.
+    ranks : 1
+        As given.
+    time : s
+        From the call to the last rank's end.
+    launch : s
+        To start and end it.
+    latency : s
+        Hops, one after the other.
+    ramp : s
+        Filling the pipeline.
+    wire : s
+        Traffic of the busiest link over its rate.
+    algorithm, protocol : str
+        Those taken.
+    node_traffic, network_traffic : B
+        Sent inside the node, and into the network.
+    limit : str
+        "latency", "wire in the node", "wire between nodes" or "nothing to send".
     """
 
     kind: str
@@ -98,6 +124,29 @@ def _over(a: Any, b: Any, otherwise: float = np.inf) -> np.ndarray:
 
 def bus_factor(kind: str, ranks: Any) -> Any:
     """Bytes that each rank of a ring sends for each byte of the message (the convention of nccl-tests).
+
+    Parameters
+    ----------
+    kind : str
+        Name of a collective, such as "all_reduce".
+    ranks : int or array
+        Ranks that take part.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or ranks that are not whole.
+
+    Notes
+    -----
+    Equation: 2 (n - 1) / n for an all-reduce; (n - 1) / n for reduce-scatter, all-gather and all-to-all; 1 for
+    broadcast and point-to-point; 0 for one rank. Bus bandwidth is message / time x this factor. Trees and switches send
+    otherwise, so their bus bandwidth may exceed the wire. Source: performance notes of nccl-tests. Taught in
+    chapter 06.
 
     >>> bus_factor("all_reduce", 8), bus_factor("all_gather", 8)
     (1.75, 0.875)
@@ -183,8 +232,26 @@ def seconds(kind: str, message_bytes: Any, ranks: Any, fabric: Any, *, algorithm
             launch: Any = None, constants: Mapping[str, float] | None = None) -> Any:  # fmt: skip
     """Seconds of a collective, and nothing else: the fast path for millions of plans.
 
-    Parameters, errors and equation are those of the function named by ``kind``: ``seconds("all_reduce", ...)`` is
-    ``all_reduce(...).time``. Taught in chapter 06.
+    Parameters
+    ----------
+    kind : str
+        Name of a collective: "all_reduce", "reduce_scatter", "all_gather", "broadcast", "all_to_all", "point_to_point".
+    message_bytes, ranks, fabric, algorithm, protocol, launch, constants
+        As for ``all_reduce``.
+
+    Returns
+    -------
+    float or array, s
+        ``seconds("all_reduce", ...)`` is ``all_reduce(...).time``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, and as in ``all_reduce``.
+
+    Notes
+    -----
+    Equation as for ``all_reduce``, worked out in blocks that stay in the processor's cache. Taught in chapter 06.
     """
     require_choice(ALGORITHMS, kind=kind)
     size, n, f, names, protocols, k = _inputs(
@@ -261,43 +328,94 @@ def all_reduce(message_bytes: Any, ranks: Any, fabric: Any, *, algorithm: Any = 
 
     Notes
     -----
-    ``time = launch + latency + ramp + wire``, the least over algorithms and protocols (equations in ``ways``).
-    Fails where other traffic shares the links, where ranks arrive at different times, and where the library's own
-    choice is not the fastest. Sources: see ``ways``; constants fitted on published nccl-tests runs.
+    ``time = launch + latency + ramp + wire``, the least over algorithms and protocols (equations in ``ways``). Fails
+    where other traffic shares the links, where ranks arrive at different times, and where the library's own choice is
+    not the fastest. Sources: see ``ways``; constants fitted on published nccl-tests runs. Taught in chapter 06.
 
     >>> str(all_reduce(1e9, 1, 450e9).limit)
     'nothing to send'
-
-    Taught in chapter 06.
     """
     return _run("all_reduce", message_bytes, ranks, fabric, algorithm, protocol, launch, constants)
 
 
 def reduce_scatter(message_bytes: Any, ranks: Any, fabric: Any, *, algorithm: Any = "auto", protocol: str = "auto",
                    launch: Any = None, constants: Mapping[str, float] | None = None) -> Collective:  # fmt: skip
-    """Every rank ends with its share of the sum; ``message_bytes`` is what each rank brings.
+    """Every rank ends with its share of the sum.
 
-    Parameters, equation and errors as for ``all_reduce``; algorithms "ring" and "hierarchical".
-    A ring sends (n - 1) / n of the message over each link. Taught in chapter 06.
+    Parameters
+    ----------
+    message_bytes : float or array, B
+        What each rank brings.
+    ranks, fabric, algorithm, protocol, launch, constants
+        As for ``all_reduce``; algorithms "ring" and "hierarchical".
+
+    Returns
+    -------
+    Collective
+
+    Raises
+    ------
+    ValueError
+        As in ``all_reduce``.
+
+    Notes
+    -----
+    Equation as for ``all_reduce``; a ring sends (n - 1) / n of the message over each link. Taught in chapter 06.
     """
     return _run("reduce_scatter", message_bytes, ranks, fabric, algorithm, protocol, launch, constants)
 
 
 def all_gather(message_bytes: Any, ranks: Any, fabric: Any, *, algorithm: Any = "auto", protocol: str = "auto",
                launch: Any = None, constants: Mapping[str, float] | None = None) -> Collective:  # fmt: skip
-    """Every rank ends with all ranks' shares; ``message_bytes`` is the whole that each rank ends with.
+    """Every rank ends with all ranks' shares.
 
-    Parameters, equation and errors as for ``all_reduce``; algorithms "ring" and "hierarchical".
-    Reduce-scatter and all-gather in a row are an all-reduce. Taught in chapter 06.
+    Parameters
+    ----------
+    message_bytes : float or array, B
+        The whole that each rank ends with.
+    ranks, fabric, algorithm, protocol, launch, constants
+        As for ``all_reduce``; algorithms "ring" and "hierarchical".
+
+    Returns
+    -------
+    Collective
+
+    Raises
+    ------
+    ValueError
+        As in ``all_reduce``.
+
+    Notes
+    -----
+    Equation as for ``all_reduce``; a ring sends (n - 1) / n of the message over each link. Reduce-scatter and
+    all-gather in a row are an all-reduce. Taught in chapter 06.
     """
     return _run("all_gather", message_bytes, ranks, fabric, algorithm, protocol, launch, constants)
 
 
 def broadcast(message_bytes: Any, ranks: Any, fabric: Any, *, algorithm: Any = "auto", protocol: str = "auto",
               launch: Any = None, constants: Mapping[str, float] | None = None) -> Collective:  # fmt: skip
-    """Every rank ends with one rank's message; algorithms "ring" (a pipeline through all ranks) and "tree".
+    """Every rank ends with one rank's message.
 
-    Parameters, equation and errors as for ``all_reduce``. Taught in chapter 06.
+    Parameters
+    ----------
+    message_bytes : float or array, B
+        What the one rank holds.
+    ranks, fabric, algorithm, protocol, launch, constants
+        As for ``all_reduce``; algorithms "ring" (a pipeline through all ranks) and "tree".
+
+    Returns
+    -------
+    Collective
+
+    Raises
+    ------
+    ValueError
+        As in ``all_reduce``.
+
+    Notes
+    -----
+    Equation as for ``all_reduce``; the message crosses each link once. Taught in chapter 06.
     """
     return _run("broadcast", message_bytes, ranks, fabric, algorithm, protocol, launch, constants)
 
@@ -306,18 +424,56 @@ def all_to_all(message_bytes: Any, ranks: Any, fabric: Any, *, protocol: str = "
                constants: Mapping[str, float] | None = None) -> Collective:  # fmt: skip
     """Every rank sends a different part of its message to every other (expert parallelism).
 
-    Parameters, equation and errors as for ``all_reduce``; ``message_bytes`` is what each rank holds, its own part
-    included. The share that leaves the node, (n - g) / n, crosses the network undiminished: no ring, tree or switch
-    helps, which is why this one feels the topology first. Taught in chapter 06.
+    Parameters
+    ----------
+    message_bytes : float or array, B
+        What each rank holds, its own part included.
+    ranks, fabric, protocol, launch, constants
+        As for ``all_reduce``.
+
+    Returns
+    -------
+    Collective
+
+    Raises
+    ------
+    ValueError
+        As in ``all_reduce``.
+
+    Notes
+    -----
+    Equation as for ``all_reduce``. The share that leaves the node, (n - g) / n with g ranks to a node, crosses the
+    network undiminished: no ring, tree or switch helps, which is why this one feels the topology first. Taught in
+    chapter 06.
     """
     return _run("all_to_all", message_bytes, ranks, fabric, "auto", protocol, launch, constants)
 
 
 def point_to_point(message_bytes: Any, fabric: Any, *, across_nodes: Any = False, protocol: str = "auto",
                    launch: Any = None, constants: Mapping[str, float] | None = None) -> Collective:  # fmt: skip
-    """One rank sends a message to another, in its node or (``across_nodes``) in the next (pipeline parallelism).
+    """One rank sends a message to another, in its node or in the next (pipeline parallelism).
 
-    Other parameters, equation and errors as for ``all_reduce``. Taught in chapter 06.
+    Parameters
+    ----------
+    message_bytes : float or array, B
+        The message.
+    across_nodes : bool or array
+        Whether the other rank sits in another node.
+    fabric, protocol, launch, constants
+        As for ``all_reduce``.
+
+    Returns
+    -------
+    Collective
+
+    Raises
+    ------
+    ValueError
+        As in ``all_reduce``.
+
+    Notes
+    -----
+    Equation as for ``all_reduce``. Taught in chapter 06.
     """
     given = as_fabric(fabric)
     ranks = np.where(across_nodes, np.asarray(given.ranks_per_node) + 1, 2)

@@ -25,6 +25,8 @@ NETWORKS = ("infiniband", "ethernet", "efa_v1", "efa", "tcp")
 class Fabric:
     """Links of a node and network between nodes; every field may be an array.
 
+    Taught in chapter 06.
+
     Parameters
     ----------
     bandwidth : float or array
@@ -113,11 +115,13 @@ def fabric(scale_up: Server | Link | Accelerator | float, network: Link | float 
     ValueError
         If the bandwidth inside the node is not known.
 
+    Notes
+    -----
+    Taught in chapter 06.
+
     >>> from dcserver import catalog
     >>> fabric(catalog.link("NVLink 4"), catalog.link("InfiniBand NDR x4")).network_bandwidth
     50000000000.0
-
-    Taught in chapter 06.
     """
     fields: dict[str, Any] = {}
     if isinstance(scale_up, Server):
@@ -207,6 +211,26 @@ def network_kind(*described: str) -> str:
 
 def with_network_bandwidth(given: Fabric, network_bandwidth: Any) -> Fabric:
     """The same fabric on another network, say the one that an oversubscribed topology leaves.
+
+    Parameters
+    ----------
+    given : Fabric
+        What to start from.
+    network_bandwidth : float or array, B/s
+        What one accelerator's share of the adapters now sends, one direction.
+
+    Returns
+    -------
+    Fabric
+
+    Raises
+    ------
+    ValueError
+        For a bandwidth that is not above 0.
+
+    Notes
+    -----
+    Taught in chapter 06.
 
     >>> with_network_bandwidth(fabric(450e9, 50e9), 25e9).network_bandwidth
     25000000000.0

@@ -36,7 +36,21 @@ Part = tuple[str, int]
 
 @dataclass(frozen=True)
 class Wire:
-    """A wire between two parts: its kind (one of ``WIRES``), what it is called, and B/s in one direction."""
+    """A wire between two parts: its kind (one of ``WIRES``), what it is called, and B/s in one direction.
+
+    Taught in chapter 01.
+
+    Attributes
+    ----------
+    a, b : Part
+        Its two ends.
+    kind : str
+        One of ``WIRES``.
+    name : str
+        What it is called.
+    bandwidth : B/s
+        In one direction.
+    """
 
     a: Part
     b: Part
@@ -49,7 +63,13 @@ class Wire:
 class Flow:
     """Bytes on their way: which share of them each wire carries, and which wire they wait for.
 
-    ``loads`` maps ``(wire, from, to)`` to the share of all bytes that it carries in that direction.
+    ``loads`` maps ``(wire, from, to)`` to the share of all bytes that it carries in that direction. Taught in
+    chapter 01.
+
+    Attributes
+    ----------
+    loads : 1
+        Share of all bytes by ``(wire, from, to)``.
     """
 
     loads: dict[tuple[Wire, Part, Part], float]
@@ -108,7 +128,19 @@ class Flow:
 
 @dataclass(frozen=True)
 class Wiring:
-    """The parts of one server and the wires between them."""
+    """The parts of one server and the wires between them.
+
+    Taught in chapter 01.
+
+    Attributes
+    ----------
+    server, board : Server, Board
+        Of the catalog.
+    parts : tuple of Part
+        Kind and number of each.
+    wires : tuple of Wire
+        Between the parts.
+    """
 
     server: Server
     board: Board
@@ -245,6 +277,8 @@ def wiring(server: Server, board: Board | None = None) -> Wiring:
     ValueError
         For a server whose wiring is not known (those known are listed), or without a processor in the catalog.
 
+    Examples
+    --------
     >>> node = wiring(catalog.server("DGX H100"))
     >>> len(node.of("accelerator")), node.flow([(("system memory", 0), ("accelerator", 0))]).bottleneck.name
     (8, 'PCIe 5.0 x16')
@@ -295,7 +329,19 @@ def wiring(server: Server, board: Board | None = None) -> Wiring:
 
 @dataclass(frozen=True)
 class LaneBudget:
-    """PCI Express lanes that processors have, and those that parts want; fields may hold arrays."""
+    """PCI Express lanes that processors have, and those that parts want; fields may hold arrays.
+
+    Taught in chapter 01.
+
+    Attributes
+    ----------
+    available : lanes
+        Of all processors, less those between them.
+    between_processors : lanes
+        Spent on joining processors.
+    accelerators, network_ports, drives : lanes
+        Wanted by each kind of part.
+    """
 
     available: Any
     between_processors: Any
@@ -351,6 +397,8 @@ def lane_budget(cpu: Cpu, accelerators: Any = 0, network_ports: Any = 0, drives:
     ValueError
         For counts that are not whole or negative.
 
+    Examples
+    --------
     >>> budget = lane_budget(catalog.cpu("EPYC 7742"), accelerators=4, network_ports=4)
     >>> budget.available, budget.wanted, budget.fits
     (128.0, 128.0, True)

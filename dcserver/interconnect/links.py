@@ -36,7 +36,25 @@ LIGHT_IN_FIBRE = 299_792_458.0 / 1.468  # m/s; group index of standard fibre at 
 
 @dataclass(frozen=True)
 class Transfer:
-    """One message over one link; ``latency + ramp + wire`` is ``time``. Every field may be an array."""
+    """One message over one link; ``latency + ramp + wire`` is ``time``. Every field may be an array.
+
+    Taught in chapter 06.
+
+    Attributes
+    ----------
+    message_bytes : B
+        As given.
+    time : s
+        Until the last byte is there.
+    latency : s
+        Of the link, without any byte.
+    ramp : s
+        Filling the pipeline.
+    wire : s
+        Bytes over the rate.
+    limit : str
+        "latency" or "wire".
+    """
 
     message_bytes: Any
     time: Any
@@ -70,7 +88,25 @@ def _constants(constants: Mapping[str, float] | None) -> Mapping[str, float]:
 
 
 def both_directions(bandwidth_per_direction: Any) -> Any:
-    """The data-sheet figure that counts both directions of a full-duplex link, B/s.
+    """The data-sheet figure that counts both directions of a full-duplex link.
+
+    Parameters
+    ----------
+    bandwidth_per_direction : float or array, B/s
+        What one direction carries.
+
+    Returns
+    -------
+    float or array, B/s
+
+    Raises
+    ------
+    ValueError
+        For a bandwidth that is not above 0.
+
+    Notes
+    -----
+    Equation: 2 x bandwidth. Not a rate that one transfer ever sees. Taught in chapter 06.
 
     >>> both_directions(450e9)
     900000000000.0
@@ -99,10 +135,13 @@ def protocol_efficiency(protocol: str, payload_bytes: Any = None) -> Any:
     ValueError
         For an unknown protocol or a payload that is not above 0.
 
+    Notes
+    -----
+    Source: header sizes of IEEE 802.3, RFC 791, RFC 793, InfiniBand Architecture 1.x, PCI Express Base. Taught in
+    chapter 06.
+
     >>> round(protocol_efficiency("tcp"), 3), round(protocol_efficiency("tcp", 8960), 3)
     (0.949, 0.991)
-
-    Source: header sizes of IEEE 802.3, RFC 791, RFC 793, InfiniBand Architecture 1.x, PCI Express Base. Chapter 06.
     """
     require_choice(OVERHEAD_BYTES, protocol=protocol)
     payload = PAYLOAD_BYTES[protocol] if payload_bytes is None else payload_bytes
@@ -124,6 +163,8 @@ def copy_bandwidth(link: Link | Any, *, both_ways: Any = False, memory_bandwidth
         B/s of the slower memory at the ends; both directions share it.
     efficiency : float or array, optional
         Share of the data sheet that a copy reaches; the constant ``copy_efficiency`` if not given.
+    constants : mapping, optional
+        Constants of the family "collectives".
 
     Returns
     -------
@@ -135,6 +176,8 @@ def copy_bandwidth(link: Link | Any, *, both_ways: Any = False, memory_bandwidth
     ValueError
         For rates that are not above 0, or an efficiency outside 0 to 1.
 
+    Notes
+    -----
     Assumes a full-duplex link; the efficiency is fitted on copies over NVLink, PCIe and chip-to-chip links.
     Taught in chapter 06.
     """
@@ -189,12 +232,10 @@ def transfer(message_bytes: Any, link: Link | Any, *, latency: Any = None, both_
 
     Notes
     -----
-    ``time = latency + bytes / rate + ramp`` (see ``ways.ramp``). Assumes nobody else on the link.
+    ``time = latency + bytes / rate + ramp`` (see ``ways.ramp``). Assumes nobody else on the link. Taught in chapter 06.
 
     >>> transfer(1e9, 50e9, latency=2e-6, efficiency=1.0).limit
     'wire'
-
-    Taught in chapter 06.
     """
     require_non_negative(message_bytes=message_bytes)
     k = _constants(constants)
@@ -213,7 +254,25 @@ def transfer(message_bytes: Any, link: Link | Any, *, latency: Any = None, both_
 
 
 def propagation_delay(distance: Any) -> Any:
-    """Seconds that light needs through so many metres of fibre, one way: about 4.9 us a kilometre.
+    """Time that light needs through fibre, one way: about 4.9 us a kilometre.
+
+    Parameters
+    ----------
+    distance : float or array, m
+        Of fibre, which is often a third longer than the straight line.
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For a negative distance.
+
+    Notes
+    -----
+    Equation: distance x 1.468 / c, with the group index of standard fibre. Source: ITU-T G.652. Taught in chapter 06.
 
     >>> round(propagation_delay(1e6) * 1e3, 1)
     4.9
@@ -223,14 +282,29 @@ def propagation_delay(distance: Any) -> Any:
 
 
 def reach(round_trip: Any) -> Any:
-    """The farthest, in metres of fibre, that a server can be to answer within a round-trip time.
+    """The farthest, along fibre, that a server can be to answer within a round-trip time.
 
-    Fails by the detours of real fibre (often a third longer than the straight line) and by routers' queues.
+    Parameters
+    ----------
+    round_trip : float or array, s
+        Time there and back, nothing else in it.
+
+    Returns
+    -------
+    float or array, m
+
+    Raises
+    ------
+    ValueError
+        For a negative time.
+
+    Notes
+    -----
+    Equation: round trip / 2 x speed of light in fibre. Fails by the detours of real fibre (often a third longer than
+    the straight line) and by routers' queues. Taught in chapter 06.
 
     >>> round(reach(28e-3) / 1e3), round(reach(52e-3) / 1e3)
     (2859, 5310)
-
-    Taught in chapter 06.
     """
     require_non_negative(round_trip=round_trip)
     return plain(np.asarray(round_trip, dtype=float) / 2 * LIGHT_IN_FIBRE)
@@ -263,6 +337,8 @@ def message_latency(stack: str = "rdma", *, switch_hops: Any = 1, distance: Any 
     ValueError
         For an unknown stack or network, or negative hops or distance.
 
+    Notes
+    -----
     A data processing unit (DPU) moves the second stack's work off the host's cores, not its bits: its port has the same
     400 Gb/s as a plain adapter. Sources: ``links.csv`` (RoCE end to end, OSU latency over TCP, switch hops).
     Taught in chapter 06.
@@ -295,10 +371,12 @@ def cores_for_tcp(bandwidth: Any, rate_per_core: Any = 42e9 / 8) -> Any:
     ValueError
         For rates that are not above 0.
 
+    Notes
+    -----
+    Taught in chapter 06.
+
     >>> round(cores_for_tcp(50e9), 1)
     9.5
-
-    Taught in chapter 06.
     """
     require_positive(bandwidth=bandwidth, rate_per_core=rate_per_core)
     return plain(np.asarray(bandwidth, dtype=float) / np.asarray(rate_per_core, dtype=float))

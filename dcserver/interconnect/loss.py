@@ -23,7 +23,25 @@ TIMEOUTS = {"go-back-n": 4e-3, "selective": 1e-4}
 
 
 def infiniband_timeout(exponent: Any) -> Any:
-    """Seconds of the timeout that an exponent of 0 to 31 stands for: ``4.096 us * 2^exponent``.
+    """Seconds of the timeout that an exponent stands for.
+
+    Parameters
+    ----------
+    exponent : int or array, 0 to 31
+        As adapters are set.
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For an exponent that is not whole or outside 0 to 31.
+
+    Notes
+    -----
+    Equation: 4.096 us x 2^exponent. Source: InfiniBand specification, local ACK timeout. Taught in chapter 06.
 
     >>> round(infiniband_timeout(20), 1)
     4.3
@@ -34,7 +52,29 @@ def infiniband_timeout(exponent: Any) -> Any:
 
 
 def packets_in_flight(bandwidth: Any, round_trip: Any, packet_bytes: Any = 4096) -> Any:
-    """Packets that leave before news of the first comes back: ``bandwidth * round trip / packet``.
+    """Packets that leave before news of the first comes back.
+
+    Parameters
+    ----------
+    bandwidth : float or array, B/s
+        Of the link, one direction.
+    round_trip : float or array, s
+        There and back.
+    packet_bytes : float or array, B
+        Of one packet.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a bandwidth or packet that is not above 0, or a negative round trip.
+
+    Notes
+    -----
+    Equation: bandwidth x round trip / packet. Assumes that the sender never waits for a window. Taught in chapter 06.
 
     >>> round(packets_in_flight(50e9, 10e-6))
     122
@@ -67,6 +107,8 @@ def goodput(loss: Any, window: Any, recovery: str = "go-back-n") -> Any:
     ValueError
         For a loss outside 0 to 0.9, a negative window or an unknown recovery.
 
+    Notes
+    -----
     Assumes independent losses (congestion drops come in bursts, which cost go-back-N less), prompt negative
     acknowledgements and no timeout; ``ring_stretch`` adds the timeouts. Source: Bertsekas & Gallager, Data Networks,
     section 2.4. Taught in chapter 06.
@@ -104,6 +146,8 @@ def simulate_goodput(loss: float, window: int, recovery: str = "go-back-n", *, s
     ValueError
         As for ``goodput``; for counts that are not whole.
 
+    Notes
+    -----
     Taught in chapter 06.
     """
     require_between(0, 0.9, loss=loss)
@@ -152,6 +196,8 @@ def tcp_throughput(loss: Any, round_trip: Any, *, segment_bytes: Any = 1460, ban
     ValueError
         For a loss outside 0 to 0.9, or times and sizes not above 0.
 
+    Notes
+    -----
     CUBIC and BBR do better over long distances. Taught in chapter 06.
     """
     require_between(0, 0.9, loss=loss)
@@ -223,12 +269,10 @@ def ring_stretch(loss: Any, ranks: Any, message_bytes: Any = 1e9, *, bandwidth: 
 
     Notes
     -----
-    The delays of a ring add up along the slowest chain of "I waited for my neighbour", a last-passage path. Its growth a
-    step is mean plus deviation, exact for geometric delays (Johansson 2000) and within a few per cent here
+    The delays of a ring add up along the slowest chain of "I waited for my neighbour", a last-passage path. Its growth
+    a step is mean plus deviation, exact for geometric delays (Johansson 2000) and within a few per cent here
     (``simulate_ring_stretch``). Assumes independent losses and a library that sends each step's message at once; one
-    that pipelines chunks hides part of the waits.
-
-    Taught in chapter 06.
+    that pipelines chunks hides part of the waits. Taught in chapter 06.
     """
     packets, lossless, cost, wait = _one_step(loss, ranks, message_bytes, bandwidth, round_trip, packet_bytes, recovery,
                                            timeout)  # fmt: skip
@@ -243,16 +287,31 @@ def ring_stretch(loss: Any, ranks: Any, message_bytes: Any = 1e9, *, bandwidth: 
 def simulate_ring_stretch(loss: float, ranks: int, message_bytes: float = 1e9, *, bandwidth: float = 50e9,
                           round_trip: float = 10e-6, packet_bytes: float = 4096, recovery: str = "go-back-n",
                           timeout: float | None = None, rings: int = 1, seed: int = 0) -> np.ndarray:  # fmt: skip
-    """The same by playing the ring: every step of every rank draws its losses, and waits for its neighbour.
+    """What packet loss costs a ring, by playing it: every step of every rank draws its losses, and waits for its neighbour.
 
-    Parameters as for ``ring_stretch``, one point; ``rings`` all-reduces side by side, ``seed`` of the random numbers.
+    Parameters
+    ----------
+    loss, ranks, message_bytes, bandwidth, round_trip, packet_bytes, recovery, timeout
+        As for ``ring_stretch``; one point.
+    rings : int
+        All-reduces that are played side by side.
+    seed : int
+        Of the random numbers.
 
     Returns
     -------
     array, shape (rings,)
         Time of each all-reduce over the time without loss.
 
-    Taught in chapter 06.
+    Raises
+    ------
+    ValueError
+        For rings that are not whole, and as in ``ring_stretch``.
+
+    Notes
+    -----
+    Equation: none; a rank's next step begins when it and its neighbour have done the last. Losses of a step are
+    negative binomial. Taught in chapter 06.
     """
     require_whole(rings=rings)
     packets, lossless, cost, wait = _one_step(loss, ranks, message_bytes, bandwidth, round_trip, packet_bytes, recovery,
@@ -291,12 +350,13 @@ def step_stretch(loss: Any, ranks: Any = 1000, communication_share: Any = 0.3, m
     ValueError
         As for ``ring_stretch``; for a share outside 0 to 1.
 
-    Assumes that what was hidden behind computing stays hidden, which is kind to the lossy network.
+    Notes
+    -----
+    Assumes that what was hidden behind computing stays hidden, which is kind to the lossy network. Taught in
+    chapter 06.
 
     >>> round(step_stretch(0.0), 3)
     1.0
-
-    Taught in chapter 06.
     """
     require_between(0, 1, communication_share=communication_share)
     ring = ring_stretch(loss, ranks, message_bytes, bandwidth=bandwidth, round_trip=round_trip,

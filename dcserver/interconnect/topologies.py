@@ -27,11 +27,17 @@ def nvswitch_node(accelerators: Any = 8, switches: Any = 4, bandwidth: Any = 450
     bandwidth : float or array
         B/s of one accelerator, all its links, one direction.
 
+    Returns
+    -------
+    Topology
+
     Raises
     ------
     ValueError
         For counts that are not whole, or a bandwidth not above 0.
 
+    Notes
+    -----
     Taught in chapter 06.
     """
     require_whole(minimum=2, accelerators=accelerators)
@@ -51,7 +57,28 @@ def nvswitch_node(accelerators: Any = 8, switches: Any = 4, bandwidth: Any = 450
 
 
 def ring(hosts: Any, bandwidth: Any = 50e9) -> Topology:
-    """Hosts in a circle, each joined to two neighbours by a link of so many B/s. Taught in chapter 06."""
+    """Hosts in a circle, each joined to two neighbours.
+
+    Parameters
+    ----------
+    hosts : int or array
+        At least 3.
+    bandwidth : float or array, B/s
+        Of one link, one direction.
+
+    Returns
+    -------
+    Topology
+
+    Raises
+    ------
+    ValueError
+        For fewer than 3 hosts, or a bandwidth not above 0.
+
+    Notes
+    -----
+    Equation: bisection = 2 x bandwidth, diameter = floor(n / 2), however many hosts. Taught in chapter 06.
+    """
     require_whole(minimum=3, hosts=hosts)
     require_positive(bandwidth=bandwidth)
     n = np.asarray(hosts)
@@ -87,6 +114,8 @@ def torus(shape: tuple[Any, ...], bandwidth: Any = 50e9) -> Topology:
     ValueError
         For other numbers of dimensions, lengths that are not whole, or a first dimension that is not the longest.
 
+    Notes
+    -----
     Taught in chapter 06.
     """
     if len(shape) not in (2, 3):
@@ -145,6 +174,8 @@ def fat_tree(radix: Any = 64, levels: int = 2, oversubscription: Any = 1, bandwi
     ValueError
         For an odd radix, other levels, an oversubscription below 1 or one that does not divide the ports.
 
+    Notes
+    -----
     Source: Al-Fares et al., SIGCOMM 2008. Taught in chapter 06.
     """
     require_whole(minimum=4, radix=radix)
@@ -220,6 +251,8 @@ def rail_optimized(servers: Any, rails: Any = 8, radix: Any = 64, oversubscripti
     ValueError
         For counts that are not whole, units that are not filled, or an oversubscription that does not divide the ports.
 
+    Notes
+    -----
     Source: NVIDIA DGX SuperPOD reference architecture. Taught in chapter 06.
     """
     require_whole(minimum=2, servers=servers, radix=radix)
@@ -293,6 +326,8 @@ def dragonfly(routers: Any = 4, hosts_per_router: Any = 2, global_links: Any = 2
     ValueError
         For counts that are not whole, or groups whose long cables cannot be shared out evenly.
 
+    Notes
+    -----
     Source: Kim et al., ISCA 2008. Taught in chapter 06.
     """
     require_whole(routers=routers, hosts_per_router=hosts_per_router, global_links=global_links)

@@ -25,8 +25,26 @@ if TYPE_CHECKING:
 class Topology:
     """Parts and limits of a network; numbers may be arrays.
 
-    ``cuts`` lists places where traffic may queue: hosts on one side and B/s that leave it in one direction.
-    ``ports`` are those of switches in use. ``diameter`` counts the cables of the longest shortest path between hosts.
+    ``cuts`` lists places where traffic may queue: hosts on one side and B/s that leave it in one direction. ``ports``
+    are those of switches in use. ``diameter`` counts the cables of the longest shortest path between hosts. Taught in
+    chapter 06.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    hosts, switches, cables, ports : 1
+        How many; ports are those of switches in use.
+    diameter : cables
+        On the longest of the shortest paths between hosts.
+    link_bandwidth : B/s
+        All links of a host together, one direction.
+    bisection_bandwidth : B/s
+        From one half of the hosts to the other, one direction.
+    cuts : (hosts, B/s)
+        Places where traffic may queue.
+    draw : function
+        Makes the graph; see ``graph()``.
     """
 
     name: str
@@ -85,6 +103,8 @@ def effective_bandwidth(topology: Topology, pattern: str = "all_to_all") -> Any:
     ValueError
         For an unknown pattern.
 
+    Notes
+    -----
     Taught in chapter 06.
     """
     require_choice(("all_to_all", "ring"), pattern=pattern)
@@ -98,9 +118,21 @@ def effective_bandwidth(topology: Topology, pattern: str = "all_to_all") -> Any:
 
 
 def cut_bandwidth(graph: networkx.Graph) -> float:
-    """B/s that the first half of the hosts can send to the second at once, by maximum flow.
+    """Rate at which the first half of the hosts can send to the second, by maximum flow.
 
-    Hosts count in the graph's order, which the builders choose so that this halving is the narrow one.
+    Parameters
+    ----------
+    graph : networkx.Graph
+        Of a ``Topology``, from its ``graph()``; edges carry a capacity in B/s.
+
+    Returns
+    -------
+    float, B/s
+
+    Notes
+    -----
+    Hosts count in the graph's order, which the builders choose so that this halving is the narrow one. A check of
+    ``bisection_bandwidth``; assumes that traffic spreads over all ways. Taught in chapter 06.
     """
     import networkx as nx
 
@@ -113,7 +145,21 @@ def cut_bandwidth(graph: networkx.Graph) -> float:
 
 
 def graph_diameter(graph: networkx.Graph) -> int:
-    """Cables on the longest of the shortest paths between hosts."""
+    """Cables on the longest of the shortest paths between hosts.
+
+    Parameters
+    ----------
+    graph : networkx.Graph
+        Of a ``Topology``, from its ``graph()``.
+
+    Returns
+    -------
+    int
+
+    Notes
+    -----
+    A check of a topology's ``diameter``, by breadth-first search from every host. Taught in chapter 06.
+    """
     import networkx as nx
 
     hosts = set(_hosts(graph))

@@ -19,7 +19,19 @@ TRAINING_DTYPES = tuple(_ACTIVATION_BYTES)
 
 @dataclass(frozen=True)
 class LayerActivations:
-    """Bytes of one layer and one micro-batch on one accelerator."""
+    """Bytes of one layer and one micro-batch on one accelerator.
+
+    Taught in chapter 04.
+
+    Attributes
+    ----------
+    stored : B
+        Kept from forward to backward.
+    working : B
+        Needed once more while one layer is recomputed.
+    hidden : B
+        One copy of the residual stream.
+    """
 
     stored: Any  # kept from forward to backward
     working: Any  # needed once more while one layer is recomputed

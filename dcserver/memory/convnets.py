@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.catalog.nouns import described
 from dcserver.checks import require_positive, require_whole
 from dcserver.memory.activations import TRAINING_DTYPES
 from dcserver.memory.footprint import Footprint, capacity, index_of, lookup, part, shaped
@@ -17,9 +18,13 @@ from dcserver.memory.training import state_bytes
 _ELEMENT_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "tf32": 4, "fp8": 2}
 
 
+@described
 @dataclass(frozen=True)
 class ConvNetFootprint(Footprint):
-    """Bytes on one accelerator during training of a convolutional network."""
+    """Bytes on one accelerator during training of a convolutional network.
+
+    Taught in chapter 04.
+    """
 
     weights: Any = part("parameters")
     gradients: Any = part("one for each parameter")
@@ -53,6 +58,12 @@ def convnet_footprint(model: catalog.ConvNet, *, batch: Any, dtype: Any = "fp16"
         Parts in bytes; activations = batch x activation_elements x bytes of an element. The states are small
         beside the activations: the opposite of a language model. Fails for frameworks that fuse normalisation
         and activation, or work in place: they keep about half. Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``parameters``, ``activation_elements`` or ``input_elements`` not above 0; ``batch`` or ``data_parallel``
+        not whole or below 1.
     """
     c = catalog.constants("training_memory") if constants is None else constants
     require_positive(parameters=model.published_parameters, activation_elements=model.activation_elements,

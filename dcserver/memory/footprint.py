@@ -32,6 +32,11 @@ def capacity(accelerator: catalog.Accelerator, constants: Mapping[str, float] | 
     float or array
         label x 2^30 / 10^9 x (1 - reserved) x (15/16 for GDDR). Fails for consumer cards whose error
         correction is off. Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``memory_bytes`` not above 0.
     """
     c = catalog.constants("training_memory") if constants is None else constants
     require_positive(memory_bytes=accelerator.memory_bytes)
@@ -53,6 +58,13 @@ def verdict(need: float, room: float) -> str:
     str
         Such as ``fits, 12 GB to spare`` or ``49 GB too much``. Taught in chapter 04.
 
+    Raises
+    ------
+    ValueError
+        For ``need`` or ``room`` below 0.
+
+    Examples
+    --------
     >>> verdict(70e9, 80e9), verdict(134e9, 85e9)
     ('fits, 10 GB to spare', '49 GB too much')
     """
@@ -64,7 +76,10 @@ def verdict(need: float, room: float) -> str:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes on one accelerator by what they are for; each part a float or an array, all of one shape."""
+    """Bytes on one accelerator by what they are for; each part a float or an array, all of one shape.
+
+    Taught in chapter 04.
+    """
 
     def breakdown(self) -> dict[str, Any]:
         """The parts in bytes; they sum to ``total``."""
@@ -108,7 +123,7 @@ class Footprint:
 
 def part(meaning: str) -> Any:
     """A field that is one part of the total."""
-    return dataclasses.field(metadata={"part": True, "meaning": meaning})
+    return dataclasses.field(metadata={"part": True, "unit": "B", "meaning": meaning})
 
 
 def index_of(name: str, value: Any, allowed: tuple[str, ...]) -> np.ndarray:

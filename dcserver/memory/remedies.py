@@ -22,7 +22,23 @@ _SPLITS = ("sequence", "data_parallel", "tensor_parallel", "sequence_parallel", 
 
 @dataclass(frozen=True)
 class Remedy:
-    """One change of a plan: what to change, bytes saved on the fullest accelerator, what remains, what it costs."""
+    """One change of a plan: what to change, bytes saved on the fullest accelerator, what remains, what it costs.
+
+    Taught in chapter 04.
+
+    Attributes
+    ----------
+    name : str
+        What to change, in words.
+    change : dict
+        Arguments of ``training_footprint`` that make it.
+    saves : B
+        On the fullest accelerator.
+    total : B
+        What remains there.
+    cost : str
+        What it costs, in words.
+    """
 
     name: str
     change: dict[str, Any]
@@ -44,6 +60,11 @@ def remedies(footprint: TrainingFootprint) -> list[Remedy]:
     list of Remedy
         Only changes that the model's dimensions allow. Doubling a split needs twice the accelerators.
         Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For the footprint of several plans, or of none.
     """
     from dcserver.memory.training import training_footprint
 
@@ -88,7 +109,32 @@ def _position(zero_stage: Any) -> int:
 
 
 def explain(footprint: TrainingFootprint, accelerator: catalog.Accelerator, most: int = 6) -> str:
-    """In words: whether it fits, what is largest, by how much it does not fit, and what would help."""
+    """In words: whether it fits, what is largest, by how much it does not fit, and what would help.
+
+    Parameters
+    ----------
+    footprint : TrainingFootprint
+        Of one plan.
+    accelerator : Accelerator
+        One device.
+    most : int
+        Remedies that are named.
+
+    Returns
+    -------
+    str
+        Several lines.
+
+    Raises
+    ------
+    ValueError
+        For arrays of plans or devices.
+
+    Notes
+    -----
+    Nothing is worked out anew: ``capacity`` says what there is, ``remedies`` what each change saves. Taught in
+    chapter 04.
+    """
     if np.ndim(footprint.total) or np.ndim(accelerator.memory_bytes):
         raise ValueError("explain takes one plan and one accelerator; use fits() and excess() for arrays")
     room, need = capacity(accelerator), footprint.total

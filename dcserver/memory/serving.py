@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.catalog.nouns import described
 from dcserver.checks import require_between, require_positive, require_whole
 from dcserver.memory.footprint import Footprint, capacity, index_of, lookup, part, shaped
 
@@ -21,16 +22,20 @@ _GROUPED = {"int4": 0, "fp4": 16}
 _EMBEDDING_BYTES = dict(zip(WEIGHT_FORMATS, (4, 2, 2, 2, 2, 2, 2), strict=True))
 
 
+@described
 @dataclass(frozen=True)
 class ServingFootprint(Footprint):
-    """Bytes on one accelerator while a model serves requests."""
+    """Bytes on one accelerator while a model serves requests.
+
+    Taught in chapter 04.
+    """
 
     weights: Any = part("parameters in their format, with its scales")
     kv_cache: Any = part("keys and values of every token in flight")
     block_waste: Any = part("unused ends of the cache's last blocks")
     activations: Any = part("of the tokens at work, and their logits")
     overhead: Any = part("driver context, libraries, communication buffers")
-    plan: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    plan: Mapping[str, Any] = field(default_factory=dict, repr=False, metadata={"meaning": "how, as it was asked for"})
 
 
 def weight_bytes_per_parameter(weight_format: Any = "bf16", group_size: Any = 128) -> Any:
@@ -47,6 +52,11 @@ def weight_bytes_per_parameter(weight_format: Any = "bf16", group_size: Any = 12
     -------
     float or array
         int4: 0.5 + 2.5 / group_size. Sources: arXiv:2210.17323, arXiv:2306.00978. Taught in chapters 03 and 04.
+
+    Raises
+    ------
+    ValueError
+        For ``group_size`` not whole or below 1.
     """
     require_whole(group_size=group_size)
     at = index_of("weight_format", weight_format, WEIGHT_FORMATS)
@@ -74,6 +84,12 @@ def kv_bytes_per_token(model: catalog.Transformer, kv_dtype: Any = "bf16", tenso
         2 x layers / p x max(kv_heads / t, 1) x head_dim x bytes [B]. With more accelerators than key-value heads,
         each head stands on several of them: the cache stops shrinking. Grouped-query attention (arXiv:2305.13245)
         divides it by heads / kv_heads. Not for latent attention (DeepSeek). Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``layers``, ``kv_heads`` or ``head_dim`` not above 0; ``tensor_parallel`` or ``pipeline_parallel`` not whole
+        or below 1.
     """
     require_positive(layers=model.layers, kv_heads=model.kv_heads, head_dim=model.head_dim)
     require_whole(tensor_parallel=tensor_parallel, pipeline_parallel=pipeline_parallel)

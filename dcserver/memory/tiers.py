@@ -44,6 +44,11 @@ def transfer_time(tier: catalog.MemoryTier, n_bytes: Any, chunk_bytes: Any = Non
         max(latency + n / bandwidth, requests / in_flight x (latency + chunk / bandwidth)) [s]: small chunks one by
         one pay the latency each time; large or many at once pay for the bytes. Assumes that latency does not grow
         with load, and that nothing of what came with a smaller access is kept. Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``n_bytes`` below 0; ``in_flight`` not whole or below 1; ``chunk_bytes`` not above 0.
     """
     bandwidth = _bandwidth(tier, direction)
     require_non_negative(n_bytes=n_bytes)
@@ -77,6 +82,11 @@ def throughput(tier: catalog.MemoryTier, chunk_bytes: Any, in_flight: Any = 1, d
     float or array
         min(bandwidth, in_flight x chunk / (latency + chunk / bandwidth)) [B/s]: Little's law. Accesses smaller than
         the tier's own are paid in full. Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``chunk_bytes`` not above 0; ``in_flight`` not whole or below 1.
     """
     bandwidth = _bandwidth(tier, direction)
     require_positive(chunk_bytes=chunk_bytes)
@@ -103,6 +113,11 @@ def requests_to_saturate(tier: catalog.MemoryTier, chunk_bytes: Any, direction: 
     -------
     float or array
         1 + latency x bandwidth / chunk [1], Little's law. Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``chunk_bytes`` not above 0.
     """
     bandwidth = _bandwidth(tier, direction)
     require_positive(chunk_bytes=chunk_bytes)
@@ -112,7 +127,19 @@ def requests_to_saturate(tier: catalog.MemoryTier, chunk_bytes: Any, direction: 
 
 @dataclass(frozen=True)
 class Offload:
-    """Seconds of a step spent on states or activations kept off the card; they hold arrays too."""
+    """Seconds of a step spent on states or activations kept off the card; they hold arrays too.
+
+    Taught in chapter 04.
+
+    Attributes
+    ----------
+    to_host, to_card : s
+        On the bus, each way.
+    at_host : s
+        Reading and writing where the states live.
+    hidden : s
+        Of computation behind which all that may hide.
+    """
 
     to_host: Any
     at_host: Any
@@ -171,6 +198,12 @@ def offload_optimizer(parameters: Any, bus_bandwidth: Any, tier: catalog.MemoryT
         Gradients down the bus; states and gradients read, states and weights written in the tier; weights up.
         Assumes that the host's arithmetic keeps up with its memory. Source: arXiv:2101.06840 (ZeRO-Offload),
         arXiv:2104.07857 (ZeRO-Infinity). Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``parameters``, ``bus_bandwidth`` or ``sharers`` not above 0; ``hidden``, ``weight_bytes``,
+        ``gradient_bytes`` or ``state_bytes`` below 0.
     """
     require_positive(parameters=parameters, bus_bandwidth=bus_bandwidth, sharers=sharers)
     require_non_negative(hidden=hidden, weight_bytes=weight_bytes, gradient_bytes=gradient_bytes,
@@ -200,6 +233,11 @@ def offload_activations(n_bytes: Any, bus_bandwidth: Any, tier: catalog.MemoryTi
     -------
     Offload
         Each way n / min(bus, tier / sharers). Taught in chapter 04.
+
+    Raises
+    ------
+    ValueError
+        For ``bus_bandwidth`` or ``sharers`` not above 0; ``n_bytes`` or ``hidden`` below 0.
     """
     require_positive(bus_bandwidth=bus_bandwidth, sharers=sharers)
     require_non_negative(n_bytes=n_bytes, hidden=hidden)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.catalog.nouns import described
 from dcserver.checks import require_positive, require_whole
 from dcserver.memory.activations import TRAINING_DTYPES, layer_activations
 from dcserver.memory.footprint import Footprint, index_of, lookup, part, shaped
@@ -28,7 +29,15 @@ GRADIENT_DTYPES = ("same", "fp32", "same+fp32")
 
 @dataclass(frozen=True)
 class StateBytes:
-    """Bytes that each parameter costs while it is trained; they hold arrays too."""
+    """Bytes that each parameter costs while it is trained; they hold arrays too.
+
+    Taught in chapter 04.
+
+    Attributes
+    ----------
+    weights, gradients, optimizer : B
+        For each parameter.
+    """
 
     weights: Any
     gradients: Any
@@ -68,9 +77,13 @@ def state_bytes(dtype: Any = "bf16", optimizer: Any = "adam", gradient_dtype: An
     return StateBytes(**shaped({"weights": lookup(_WEIGHT_BYTES, at), "gradients": gradients, "optimizer": moments}))
 
 
+@described
 @dataclass(frozen=True)
 class TrainingFootprint(Footprint):
-    """Bytes on an accelerator of the fullest pipeline stage during training."""
+    """Bytes on an accelerator of the fullest pipeline stage during training.
+
+    Taught in chapter 04.
+    """
 
     weights: Any = part("parameters as the matrix products read them")
     gradients: Any = part("one for each parameter")
@@ -80,9 +93,9 @@ class TrainingFootprint(Footprint):
     workspace: Any = part("one layer recomputed, layers gathered under ZeRO 3")
     fragmentation: Any = part("what the allocator reserves beyond what is used")
     overhead: Any = part("driver context, libraries, communication buffers")
-    stage: Any = "first"
-    model: catalog.Transformer | None = field(default=None, repr=False)
-    plan: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    stage: Any = field(default="first", metadata={"meaning": "which stage is the fullest"})
+    model: catalog.Transformer | None = field(default=None, repr=False, metadata={"meaning": "what is trained"})
+    plan: Mapping[str, Any] = field(default_factory=dict, repr=False, metadata={"meaning": "how, as it was asked for"})
 
     @property
     def model_states(self) -> Any:

@@ -38,7 +38,25 @@ BECAUSE = {
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a plan lost, in numbers and words; ``difference`` sums to ``plan's time - winner's time`` where it fits."""
+    """Why a plan lost, in numbers and words; ``difference`` sums to ``plan's time - winner's time`` where it fits.
+
+    Taught in chapter 08.
+
+    Attributes
+    ----------
+    plan, winner : Plan
+        The one asked about, and the one that won.
+    verdict : str
+        One of ``VERDICTS``.
+    time, winner_time : s
+        Of a step of each.
+    difference : s
+        By part, plan less winner.
+    excess : B
+        Beyond the memory; negative: to spare.
+    words : tuple of str
+        The same in words.
+    """
 
     plan: Plan
     winner: Plan | None
@@ -67,6 +85,11 @@ def explain(result: SearchResult, plan: Plan) -> Explanation:
     Explanation
         "invalid" with the rule it breaks, "does not fit" with the excess and what would help, or the difference of
         the two steps' breakdowns. Taught in chapter 08.
+
+    Raises
+    ------
+    ValueError
+        For several plans at once.
     """
     if plan.shape:
         raise ValueError(f"explain takes one plan, not {plan}: give plan[i]")

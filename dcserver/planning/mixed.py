@@ -65,7 +65,25 @@ def finish_together(batch: Any, seconds_each: Any, fixed: Any = 0.0) -> tuple[np
 
 @dataclass(frozen=True)
 class Group:
-    """One kind of cards in a mixed run and what it does."""
+    """One kind of cards in a mixed run and what it does.
+
+    Taught in chapter 08.
+
+    Attributes
+    ----------
+    cluster : Cluster
+        Its cards.
+    plan : Plan or None
+        None: takes no part.
+    sequences : 1
+        Of the batch that it works through.
+    micro_batches : 1
+        That each of its pipelines works through.
+    time : s
+        Its own step.
+    alone : s
+        The whole batch on this group alone; infinite where the model does not fit.
+    """
 
     cluster: Cluster
     plan: Plan | None  # None: takes no part
@@ -83,7 +101,29 @@ class Group:
 
 @dataclass(frozen=True)
 class MixedResult:
-    """A batch split over groups of cards; ``time = max(groups' times) + exchange``."""
+    """A batch split over groups of cards; ``time = max(groups' times) + exchange``.
+
+    Taught in chapter 08.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        One for each kind of card.
+    batch : 1
+        Sequences of a step.
+    time : s
+        Of a step.
+    exchange : s
+        In which the groups add up each other's gradients.
+    ideal : s
+        If each group worked at the rate that it has alone and nothing were lost.
+    even : s
+        If every accelerator got the same number of sequences.
+    cost : USD
+        Of a step; NaN where a price is not known.
+    warnings : tuple of str
+        What the result leaves out.
+    """
 
     groups: tuple[Group, ...]
     batch: int

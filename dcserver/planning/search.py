@@ -26,7 +26,25 @@ NO_SHARDS = "zero_stage of 1 or more needs replicas to shard over"
 
 @dataclass(frozen=True)
 class Candidate:
-    """One plan of a search, with its figures for a step."""
+    """One plan of a search, with its figures for a step.
+
+    Taught in chapter 08.
+
+    Attributes
+    ----------
+    plan : Plan
+        How the work is laid out.
+    time : s
+        Of a step.
+    cost : USD
+        Of a step; NaN where no price is known.
+    energy : J
+        Of a step, at the wall.
+    accelerators : 1
+        In use.
+    memory : B
+        On the fullest accelerator.
+    """
 
     plan: Plan
     time: float  # s
@@ -45,7 +63,32 @@ class Candidate:
 class SearchResult:
     """What a search over plans found; ``considered = invalid + not_fitting + feasible`` when ``complete``.
 
-    After an interruption ``considered`` also counts the few plans that were next in line.
+    After an interruption ``considered`` also counts the few plans that were next in line. Taught in chapter 08.
+
+    Attributes
+    ----------
+    model, cluster, batch, sequence, stack, dtype, optimizer
+        What was searched for.
+    objective : str
+        "time", "cost" or "energy".
+    price_per_accelerator_hour : USD/h
+        Rent that costs are reckoned with.
+    considered, not_fitting, feasible : 1
+        Plans looked at, too large for the memory, and possible.
+    invalid : dict of int
+        Plans that cannot be, by reason.
+    complete : bool
+        False if it was stopped before the end.
+    seconds : s
+        That the search took.
+    space : Space
+        The plans.
+    rows : dict of arrays
+        The best plans and the frontier.
+    nearest : Candidate or None
+        If none fits: the one that lacks least.
+    keep : 1
+        Best plans kept.
     """
 
     model: Transformer
@@ -169,9 +212,22 @@ def candidate(rows: Columns, i: int, dtype: str, optimizer: str) -> Candidate:
 
 
 def rent(accelerator: catalog.Accelerator) -> float:
-    """USD an hour for one accelerator: the median of the catalog's on-demand prices; NaN where it has none.
+    """Rent of one accelerator: the median of the catalog's on-demand prices.
 
-    Taught in chapter 08.
+    Parameters
+    ----------
+    accelerator : Accelerator
+        One device of the catalog.
+
+    Returns
+    -------
+    float, USD/h
+        NaN where the catalog has no price.
+
+    Notes
+    -----
+    Equation: median over the prices of all providers and dates. Fails where prices move faster than the catalog. Taught
+    in chapter 08.
     """
     found = [p.price_per_accelerator_hour for p in catalog.table("prices").values()
              if p.accelerator == accelerator.name and p.commitment == "on-demand"]  # fmt: skip
@@ -300,7 +356,17 @@ def _there(problem: Problem, chunks: Iterator[Chunk], client: Any) -> Generator[
 
 @dataclass(frozen=True)
 class Comparison:
-    """The same search on several clusters."""
+    """The same search on several clusters.
+
+    Taught in chapter 08.
+
+    Attributes
+    ----------
+    results : tuple of SearchResult
+        One for each cluster.
+    objective : str
+        What was searched for: "time", "cost" or "energy".
+    """
 
     results: tuple[SearchResult, ...]
     objective: str
@@ -351,6 +417,13 @@ def compare(model: Transformer, clusters: Sequence[Cluster | Server], batch: int
     -------
     Comparison
 
+    Raises
+    ------
+    ValueError
+        For no clusters, or not as many prices as clusters; and as in ``search``.
+
+    Notes
+    -----
     Taught in chapter 08.
     """
     if not len(clusters):
@@ -371,7 +444,23 @@ def prices_of(given: float | Sequence[float | None] | None, count: int) -> list[
 
 
 def resized(cluster: Cluster | Server, accelerators: int) -> Cluster:
-    """The same kind of cluster with so many accelerators, rounded up to whole servers."""
+    """The same kind of cluster with so many accelerators, rounded up to whole servers.
+
+    Parameters
+    ----------
+    cluster : Cluster or Server
+        What to start from.
+    accelerators : int
+        At least so many.
+
+    Returns
+    -------
+    Cluster
+
+    Notes
+    -----
+    Equation: servers = ceil(accelerators / accelerators of a server). Taught in chapter 08.
+    """
     cluster = as_cluster(cluster)
     servers = int(np.ceil(accelerators / machine(cluster)[0].accelerators))
     return dataclasses.replace(cluster, servers=servers)

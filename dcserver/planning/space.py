@@ -79,7 +79,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Space:
-    """Every plan of a model on so many accelerators; ``axes`` holds the values of each name in AXES."""
+    """Every plan of a model on so many accelerators; ``axes`` holds the values of each name in AXES.
+
+    Taught in chapter 08.
+
+    Attributes
+    ----------
+    model, batch, sequence : Transformer, int, float
+        What is laid out.
+    axes : dict of tuples
+        Values of each name in ``AXES``.
+    """
 
     model: Transformer
     batch: int
@@ -212,12 +222,34 @@ def _sift(tally: Tally, ok: np.ndarray, good: Any, reason: str, each: int) -> np
 
 def space(model: Transformer, accelerators: Iterable[int] | int, batch: int, sequence: float, stack: Stack,
           **given: Any) -> Space:  # fmt: skip
-    """The space with every value of each axis that is not given: divisors for ways, what the stack offers for the rest.
+    """Every plan of a model on so many accelerators.
+
+    Parameters
+    ----------
+    model : Transformer
+        To be trained.
+    accelerators : int or sequence of int
+        How many, or the numbers to try.
+    batch, sequence : int, float
+        Sequences of a step, and tokens of each.
+    stack : Stack
+        What the software offers.
+    **given
+        Values of an axis in ``AXES``: one, or several to try. An axis that is not given takes every value: divisors for
+        ways, what the stack offers for the rest.
+
+    Returns
+    -------
+    Space
 
     Raises
     ------
     ValueError
         For values that are not whole numbers, unknown words, or an axis without values.
+
+    Notes
+    -----
+    Taught in chapter 08.
     """
     unknown = set(given) - set(AXES)
     if unknown:

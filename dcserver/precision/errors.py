@@ -28,6 +28,11 @@ def float_noise_ratio(mantissa_bits: Any) -> Any:
     -------
     float or array
 
+    Raises
+    ------
+    ValueError
+        For ``mantissa_bits`` below 0.
+
     Notes
     -----
     Equation: 6.02 x mantissa bits + 14.1 dB, whatever the scale of the numbers: each mantissa bit halves the step.
@@ -55,6 +60,11 @@ def integer_noise_ratio(bits: Any, peak_over_rms: Any = 3**0.5) -> Any:
     -------
     float or array
 
+    Raises
+    ------
+    ValueError
+        For ``bits``, ``peak_over_rms`` or ``levels_above_zero`` not above 0.
+
     Notes
     -----
     Equation: 20 log10((2^(bits - 1) - 1) sqrt(12) / peak_over_rms), about 6.02 bits + 4.8 - 20 log10(peak_over_rms):
@@ -71,6 +81,20 @@ def integer_noise_ratio(bits: Any, peak_over_rms: Any = 3**0.5) -> Any:
 
 def normal_peak(count: Any) -> Any:
     """Largest magnitude to expect among so many normal numbers, over their root mean square.
+
+    Parameters
+    ----------
+    count : float or array
+        How many numbers; above 0.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a count that is not above 0.
 
     Notes
     -----
@@ -101,6 +125,11 @@ def sum_error_bound(length: Any, mantissa_bits: Any) -> Any:
     -------
     float or array
 
+    Raises
+    ------
+    ValueError
+        For ``length`` not above 0; ``mantissa_bits`` below 0.
+
     Notes
     -----
     Equation: n u / (1 - n u), u = 2^-(mantissa bits + 1), and no more than 1 if nothing overflows.
@@ -128,6 +157,11 @@ def stagnation_length(mantissa_bits: Any, largest_over_mean: Any = 1.0) -> Any:
     Returns
     -------
     float or array
+
+    Raises
+    ------
+    ValueError
+        For ``mantissa_bits`` below 0; ``largest_over_mean`` not above 0.
 
     Notes
     -----
@@ -166,6 +200,12 @@ def sum_error(length: Any, mantissa_bits: Any, signs: str = "mixed", promote_eve
     -------
     float or array
         At most 1.
+
+    Raises
+    ------
+    ValueError
+        For ``signs`` that is not among those known; ``length`` or ``promote_every`` not above 0; ``mantissa_bits`` or
+        ``outer_mantissa_bits`` below 0.
 
     Notes
     -----

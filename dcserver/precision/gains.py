@@ -70,7 +70,19 @@ def arithmetic_format(accelerator: Accelerator, number_format: str | NumberForma
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A layer's time, how much of it moving the bytes alone would take, and the arithmetic's format; may hold arrays."""
+    """A layer's time, how much of it moving the bytes alone would take, and the arithmetic's format; may hold arrays.
+
+    Taught in chapter 03.
+
+    Attributes
+    ----------
+    time : s
+        Of the layer.
+    memory : s
+        That moving the bytes alone would take.
+    dtype : str
+        Format of the arithmetic.
+    """
 
     time: Any
     memory: Any
@@ -167,8 +179,25 @@ def layer_gain(accelerator: Accelerator, tokens: Any, width: Any = 8192, narrow:
 
 
 def element_gain(narrow: str | NumberFormat, wide: str | NumberFormat = "fp32") -> Any:
-    """How many times faster an operator that only moves bytes runs: the ratio of the bytes, on any device.
+    """How many times faster an operator that only moves bytes runs in a narrower format, on any device.
 
+    Parameters
+    ----------
+    narrow, wide : str or NumberFormat
+        The two formats.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For an unknown format.
+
+    Notes
+    -----
+    Equation: bytes(wide) / bytes(narrow), scales of blocks included. Fails where launches or latency limit, not bytes.
     Taught in chapter 03.
 
     >>> element_gain("bf16"), element_gain("nvfp4", "bf16")

@@ -23,6 +23,8 @@ FILE = "precision_training.json"
 class Kept:
     """Our runs of the recipes, and what the run in FP32 left: its parameters, and how large its gradients were.
 
+    Taught in chapter 03.
+
     Attributes
     ----------
     made
@@ -47,6 +49,10 @@ def kept() -> Kept:
     """The kept runs, read once; ``tools/keep_training.py`` makes them.
 
     Taught in chapter 03.
+
+    Returns
+    -------
+    Kept
     """
     path = resources.files("dcserver.catalog") / "data" / FILE
     read = json.loads(path.read_text(encoding="utf-8"))
@@ -82,6 +88,11 @@ def gradient_magnitudes() -> tuple[np.ndarray, np.ndarray]:
     """Middles of the bins of the kept gradients, and how many gradients lie in each.
 
     Taught in chapter 03.
+
+    Returns
+    -------
+    middles, counts
+        Both arrays.
     """
     found = kept()
     return 1.5 * power_of_two(found.powers), found.counts.astype(float)
@@ -103,7 +114,19 @@ def _hidden(outlier: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class QuantizedLayer:
-    """The middle layer with its weights in a narrow format: their error, and the error of what the layer says."""
+    """The middle layer with its weights in a narrow format: their error, and the error of what the layer says.
+
+    Taught in chapter 03.
+
+    Attributes
+    ----------
+    weights : Quantized
+        In the narrow format.
+    output_error : 1
+        Root mean square of the error, over that of the output.
+    accuracy : 1
+        Share of the points that the whole network gets right.
+    """
 
     weights: Quantized
     output_error: float  # root mean square of the error, over that of the output
@@ -126,6 +149,11 @@ def quantized_layer(number_format: str, scaling: str = "tensor", group_size: int
     Returns
     -------
     QuantizedLayer
+
+    Raises
+    ------
+    ValueError
+        For ``outlier`` not above 0.
 
     Notes
     -----

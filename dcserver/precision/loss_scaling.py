@@ -19,7 +19,15 @@ from dcserver.units import format_percent
 
 @dataclass(frozen=True)
 class Survival:
-    """Shares of numbers that vanish, keep only some of their digits, keep all, or overflow; they sum to 1."""
+    """Shares of numbers that vanish, keep only some of their digits, keep all, or overflow; they sum to 1.
+
+    Taught in chapter 03.
+
+    Attributes
+    ----------
+    vanished, coarse, kept, overflowed : 1
+        Shares of the numbers; they sum to 1.
+    """
 
     vanished: Any
     coarse: Any
@@ -103,6 +111,11 @@ def loss_scale_for(largest: Any, number_format: str | NumberFormat = "fp16", hea
     -------
     float or array
 
+    Raises
+    ------
+    ValueError
+        For ``largest`` or ``headroom`` not above 0.
+
     Notes
     -----
     Equation: 2^floor(log2(largest of the format / (headroom x largest gradient))). A power of two changes no digit.
@@ -118,7 +131,17 @@ def loss_scale_for(largest: Any, number_format: str | NumberFormat = "fp16", hea
 
 @dataclass(frozen=True)
 class ScaleHistory:
-    """A loss scale that adjusts itself, step by step: the scale used, and whether the step was thrown away."""
+    """A loss scale that adjusts itself, step by step: the scale used, and whether the step was thrown away.
+
+    Taught in chapter 03.
+
+    Attributes
+    ----------
+    scale : 1
+        Used at each step.
+    skipped : bool
+        Whether the step was thrown away.
+    """
 
     scale: np.ndarray
     skipped: np.ndarray

@@ -25,6 +25,8 @@ STEPS = 400
 class Recipe:
     """How a training run writes its numbers.
 
+    Taught in chapter 03.
+
     Attributes
     ----------
     name
@@ -71,7 +73,27 @@ RECIPES = (
 
 @dataclass(frozen=True)
 class Training:
-    """A run: loss and share of gradients lost at each step done, and what it ended with."""
+    """A run: loss and share of gradients lost at each step done, and what it ended with.
+
+    Taught in chapter 03.
+
+    Attributes
+    ----------
+    recipe : str
+        Name of the recipe.
+    losses : 1
+        At each step.
+    vanished : 1
+        Share of the activation gradients other than zero that became zero, at each step.
+    largest : 1
+        Largest activation gradient of each step, before any scale.
+    accuracy : 1
+        At the end.
+    parameters : tuple of arrays
+        Three matrices, then three biases.
+    gradients : array
+        Of the last step, unscaled.
+    """
 
     recipe: str
     losses: np.ndarray
@@ -146,6 +168,11 @@ def train(recipe: Recipe, steps: int = STEPS, seed: int = 1, progress: Progress 
     -------
     Training
         What was done by then, if interrupted.
+
+    Raises
+    ------
+    ValueError
+        For ``steps`` not whole or below 1.
 
     Notes
     -----
@@ -242,7 +269,24 @@ def compare(recipes: tuple[Recipe, ...] = RECIPES, steps: int = STEPS, seed: int
             progress: Progress | bool | None = None) -> list[Training]:  # fmt: skip
     """The same training by several recipes, one after the other; what is done by then, if interrupted.
 
-    Taught in chapter 03.
+    Parameters
+    ----------
+    recipes : tuple of Recipe
+        One run for each.
+    steps : int
+        Of each run.
+    seed : int
+        Of data, first weights and stochastic rounding; the same for all.
+    progress : callable, True or None
+        Told of steps done and to do.
+
+    Returns
+    -------
+    list of Training
+
+    Notes
+    -----
+    As many runs as were done when it was interrupted. No formula: see ``train``. Taught in chapter 03.
     """
     report, found = reporter(progress, "steps"), []
     for i, recipe in enumerate(recipes):

@@ -23,7 +23,21 @@ _SCALE_FORMAT, _SCALE_BYTES = "bf16", 2.0  # wide in range, so that no tensor is
 
 @dataclass(frozen=True)
 class Quantized:
-    """An array in a narrow format: what it now says, the scale of each number, and what it costs."""
+    """An array in a narrow format: what it now says, the scale of each number, and what it costs.
+
+    Taught in chapter 03.
+
+    Attributes
+    ----------
+    values : array
+        What the numbers now say.
+    scales : array
+        Of each number.
+    bytes_per_number : B
+        Scales included.
+    noise_ratio : dB
+        Power of the values over power of the error.
+    """
 
     values: np.ndarray
     scales: np.ndarray
@@ -35,7 +49,18 @@ class Quantized:
 
 
 def signal_to_noise(x: Any, rounded: Any, axis: int | None = None) -> Any:
-    """Power of the numbers over the power of their errors, dB; infinite without error.
+    """Power of the numbers over the power of their errors; infinite without error.
+
+    Parameters
+    ----------
+    x, rounded : array
+        The numbers, and what became of them.
+    axis : int, optional
+        Along which to sum; all if not given.
+
+    Returns
+    -------
+    float or array, dB
 
     Notes
     -----

@@ -98,6 +98,11 @@ def pairwise_sum(terms: Any, mantissa_bits: Any) -> np.ndarray:
     -------
     array
 
+    Raises
+    ------
+    ValueError
+        For ``mantissa_bits`` below 0.
+
     Notes
     -----
     Each term goes through log2(n) additions instead of n, and the partners are about equally large: the error grows

@@ -19,7 +19,17 @@ from dcserver.units import format_time, year
 
 @dataclass(frozen=True)
 class Zones:
-    """Yearly downtime of a service over several zones, by cause [s]; fields may hold arrays."""
+    """Yearly downtime of a service over several zones, by cause [s]; fields may hold arrays.
+
+    Taught in chapter 12.
+
+    Attributes
+    ----------
+    availability : 1
+        Of the service.
+    too_few_zones, common_cause, failover : s/year
+        Downtime by cause.
+    """
 
     availability: Any
     too_few_zones: Any
@@ -73,6 +83,8 @@ def zones_service(zone_availability: Any, zones: Any, needed: Any = 1, common_ca
     ValueError
         For shares outside 0 to 1, more zones needed than in use, or times below zero.
 
+    Examples
+    --------
     >>> round(zones_service(0.999, 2, common_cause=0.1).downtime / 60)  # minutes a year: the common tenth decides
     53
     """
@@ -111,6 +123,13 @@ def recovery_time(heartbeat: Any, missed: Any, promotion: Any, redirect: Any) ->
     float or array
         Seconds. Fails where the detector is wrong: a slow network then gives two masters. Taught in chapter 12.
 
+    Raises
+    ------
+    ValueError
+        For ``heartbeat`` not above 0; ``missed`` not whole or below 1; ``promotion`` or ``redirect`` below 0.
+
+    Examples
+    --------
     >>> recovery_time(5, 3, 5, 2)
     22.0
     """
@@ -146,6 +165,8 @@ def false_takeovers(heartbeat: Any, missed: Any, loss: Any, seconds: Any = year)
     ValueError
         For a heartbeat that is not positive, or a loss outside 0 to 1.
 
+    Examples
+    --------
     >>> round(false_takeovers(5, 3, 0.01), 1)  # a year
     6.2
     """
@@ -158,9 +179,28 @@ def false_takeovers(heartbeat: Any, missed: Any, loss: Any, seconds: Any = year)
 
 
 def round_trip(distance: Any, constants: Constants | None = None) -> Any:
-    """Time of light there and back through fibre over a distance on the map [m]: 2 x distance x route factor / speed [s].
+    """Time of light there and back through fibre over a distance on the map.
 
-    What a synchronous copy adds to each write at the least; switches and disks come on top. Taught in chapter 12.
+    Parameters
+    ----------
+    distance : float or array, m
+        In a straight line.
+    constants : mapping, optional
+        Constants of the family "reliability".
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For a negative distance.
+
+    Notes
+    -----
+    Equation: 2 x distance x route factor / speed of light in fibre. What a synchronous copy adds to each write at the
+    least; switches and disks come on top. Taught in chapter 12.
 
     >>> round(1e3 * round_trip(100e3), 1)  # ms
     1.5
@@ -172,7 +212,19 @@ def round_trip(distance: Any, constants: Constants | None = None) -> Any:
 
 @dataclass(frozen=True)
 class Replication:
-    """What a copy elsewhere costs and saves; fields may hold arrays."""
+    """What a copy elsewhere costs and saves; fields may hold arrays.
+
+    Taught in chapter 12.
+
+    Attributes
+    ----------
+    write_latency : s
+        Of a write.
+    commits_a_second : 1/s
+        Of one row, each waiting for the last.
+    data_at_risk : s
+        Of writes that are lost with the first copy.
+    """
 
     write_latency: Any
     commits_a_second: Any
@@ -193,6 +245,8 @@ def replication(distance: Any, local_write: Any, synchronous: Any, lag: Any = 1.
         Whether a write waits for the other copy.
     lag : float or array
         By how much an asynchronous copy is behind [s].
+    constants : mapping, optional
+        Constants of the family "reliability".
 
     Returns
     -------
@@ -201,6 +255,13 @@ def replication(distance: Any, local_write: Any, synchronous: Any, lag: Any = 1.
         that are lost with the first copy (0 if synchronous). Fails where the far copy is unreachable and writes go on
         without it: then the promise of 0 is broken at the worst moment. Taught in chapter 12.
 
+    Raises
+    ------
+    ValueError
+        For ``local_write`` not above 0; ``lag`` below 0.
+
+    Examples
+    --------
     >>> replication(100e3, 0.5e-3, True).data_at_risk
     0.0
     """

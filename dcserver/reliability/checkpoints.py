@@ -19,7 +19,12 @@ from dcserver.units import format_percent
 class Goodput:
     """Shares of the elapsed time; fields may hold arrays. They sum to 1.
 
-    ``useful`` is the effective training time ratio: work that was kept over time elapsed.
+    ``useful`` is the effective training time ratio: work that was kept over time elapsed. Taught in chapter 12.
+
+    Attributes
+    ----------
+    useful, writing, lost, restarting : 1
+        Work that was kept; checkpoints; work done twice; starting again.
     """
 
     useful: Any
@@ -60,6 +65,8 @@ def young_interval(write: Any, time_to_failure: Any) -> Any:
     ValueError
         For times that are not positive.
 
+    Examples
+    --------
     >>> round(young_interval(10, 11135))
     472
     """
@@ -70,12 +77,26 @@ def young_interval(write: Any, time_to_failure: Any) -> Any:
 def daly_interval(write: Any, time_to_failure: Any) -> Any:
     """Daly's interval between checkpoints, of higher order than Young's.
 
+    Parameters
+    ----------
+    write : float or array, s
+        Of one checkpoint.
+    time_to_failure : float or array, s
+        Mean.
+
     Returns
     -------
-    float or array
-        sqrt(2 w M) (1 + sqrt(w / (2 M)) / 3 + w / (18 M)) - w for w < 2 M, else M [s], with w = write and
-        M = time to failure. Source: Daly 2006, equation 37. Parameters, errors: as ``young_interval``.
-        Taught in chapter 12.
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        As in ``young_interval``.
+
+    Notes
+    -----
+    Equation: sqrt(2 w M) (1 + sqrt(w / (2 M)) / 3 + w / (18 M)) - w for w < 2 M, else M, with w = write and M = time to
+    failure. Source: Daly 2006, equation 37. Taught in chapter 12.
 
     >>> round(daly_interval(10, 11135))
     465
@@ -89,12 +110,26 @@ def daly_interval(write: Any, time_to_failure: Any) -> Any:
 def best_interval(write: Any, time_to_failure: Any) -> Any:
     """The interval that exact reckoning finds best, for failures at constant rate.
 
+    Parameters
+    ----------
+    write : float or array, s
+        Of one checkpoint.
+    time_to_failure : float or array, s
+        Mean.
+
     Returns
     -------
-    float or array
-        M x, where x solves (1 - x) e^x = e^(-write / M): the minimum of (e^((interval + write) / M) - 1) / interval [s].
-        The time to restart does not move it. By Newton's method, to the last digits. Parameters, errors: as
-        ``young_interval``. Taught in chapter 12.
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        As in ``young_interval``.
+
+    Notes
+    -----
+    Equation: M x, where x solves (1 - x) e^x = e^(-write / M): the minimum of (e^((interval + write) / M) - 1) /
+    interval. The time to restart does not move it. By Newton's method, to the last digits. Taught in chapter 12.
 
     >>> round(best_interval(10, 11135))
     465
@@ -137,6 +172,8 @@ def goodput(interval: Any, write: Any, restart: Any, time_to_failure: Any) -> Go
     ValueError
         For times below zero, or an interval or time to failure that is not positive.
 
+    Examples
+    --------
     >>> round(goodput(465, 10, 600, 11135).useful, 3)
     0.908
     """
@@ -154,7 +191,17 @@ def goodput(interval: Any, write: Any, restart: Any, time_to_failure: Any) -> Go
 
 @dataclass(frozen=True)
 class TwoLevels:
-    """Frequent checkpoints in a neighbour's memory, rare ones on disk; fields may hold arrays."""
+    """Frequent checkpoints in a neighbour's memory, rare ones on disk; fields may hold arrays.
+
+    Taught in chapter 12.
+
+    Attributes
+    ----------
+    goodput : Goodput
+        Shares of the time.
+    memory_interval, disk_interval : s
+        Of work between checkpoints of each kind.
+    """
 
     goodput: Any
     memory_interval: Any
@@ -188,6 +235,8 @@ def two_levels(time_to_failure: Any, survivable: Any, memory_write: Any, disk_wr
     ValueError
         For times that are not positive or a share outside 0 to 1.
 
+    Examples
+    --------
     >>> plan = two_levels(3600.0, 0.9, 1.0, 60.0, 120.0, 600.0)
     >>> round(plan.goodput, 2), round(plan.memory_interval), round(plan.disk_interval)
     (0.88, 89, 2078)

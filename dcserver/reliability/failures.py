@@ -36,7 +36,26 @@ def constants_or_default(constants: Constants | None) -> Constants:
 
 
 def cause_rate(name: str, accelerators: Any, constants: Constants | None = None) -> Any:
-    """Interruptions a second by one kind of cause: rate x accelerators, software by a lower power of the size."""
+    """Interruptions a second by one kind of cause.
+
+    Parameters
+    ----------
+    name : str
+        Of the cause, as in ``failure_rates``.
+    accelerators : float or array
+        Of the job.
+    constants : mapping, optional
+        Constants of the family "reliability".
+
+    Returns
+    -------
+    float or array, 1/s
+
+    Notes
+    -----
+    Equation: rate x accelerators; software by a lower power of the size. Fails as ``failure_rates`` does. Taught in
+    chapter 12.
+    """
     c = constants_or_default(constants)
     n = np.asarray(accelerators, dtype=float)
     size = n
@@ -76,9 +95,23 @@ def failure_rates(accelerators: Any, constants: Constants | None = None) -> dict
 
 
 def time_to_failure(accelerators: Any, constants: Constants | None = None) -> Any:
-    """Mean time between unexpected interruptions of a job [s]: 1 / sum of the rates of all classes.
+    """Mean time between unexpected interruptions of a job.
 
-    The job is a chain: everything in it must work. Fails as ``failure_rates`` does. Taught in chapter 12.
+    Parameters
+    ----------
+    accelerators : float or array
+        Of the job.
+    constants : mapping, optional
+        Constants of the family "reliability".
+
+    Returns
+    -------
+    float or array, s
+
+    Notes
+    -----
+    Equation: 1 / sum of the rates of all classes. The job is a chain: everything in it must work. Fails as
+    ``failure_rates`` does. Taught in chapter 12.
 
     >>> round(time_to_failure(16384) / 3600, 1)
     3.1
@@ -87,9 +120,22 @@ def time_to_failure(accelerators: Any, constants: Constants | None = None) -> An
 
 
 def time_to_failure_band(accelerators: Any) -> tuple[Any, Any]:
-    """Mean time between interruptions if software fails once a job, and if it fails once a process [s].
+    """Mean time between interruptions if software fails once a job, and if it fails once a process.
 
-    What a single counted job leaves open: at its own size both agree. Taught in chapter 12.
+    Parameters
+    ----------
+    accelerators : float or array
+        Of the job.
+
+    Returns
+    -------
+    low, high
+        Seconds, each a float or an array.
+
+    Notes
+    -----
+    Equation: as ``time_to_failure``, with the exponent of software's size 0 and 1. What a single counted job leaves
+    open: at its own size both agree. Taught in chapter 12.
     """
     c = dict(constants_or_default(None))
     ends = [np.asarray(time_to_failure(accelerators, c | {"software_exponent": e})) for e in (0.0, 1.0)]
@@ -97,7 +143,29 @@ def time_to_failure_band(accelerators: Any) -> tuple[Any, Any]:
 
 
 def interruptions(accelerators: Any, seconds: Any, constants: Constants | None = None) -> Any:
-    """Unexpected interruptions to be expected in a time: seconds / time to failure [1]. Taught in chapter 12.
+    """Unexpected interruptions to be expected in a time.
+
+    Parameters
+    ----------
+    accelerators : float or array
+        Of the job.
+    seconds : float or array, s
+        How long it runs.
+    constants : mapping, optional
+        Constants of the family "reliability".
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a negative time.
+
+    Notes
+    -----
+    Equation: seconds / time to failure. Fails as ``failure_rates`` does. Taught in chapter 12.
 
     >>> round(interruptions(16384, 54 * 86400), -1)
     420.0
@@ -107,14 +175,47 @@ def interruptions(accelerators: Any, seconds: Any, constants: Constants | None =
 
 
 def planned_interruptions(seconds: Any, constants: Constants | None = None) -> Any:
-    """Planned interruptions of a job in a time [1]: a rate for each job, whatever its size. Taught in chapter 12."""
+    """Planned interruptions of a job in a time: a rate for each job, whatever its size.
+
+    Parameters
+    ----------
+    seconds : float or array, s
+        How long it runs.
+    constants : mapping, optional
+        Constants of the family "reliability".
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a negative time.
+
+    Notes
+    -----
+    Equation: planned interruptions a day x days; the rate is that of one published job. Taught in chapter 12.
+    """
     require_non_negative(seconds=seconds)
     return plain(constants_or_default(constants)["planned"] * np.asarray(seconds, dtype=float) / day)
 
 
 @dataclass(frozen=True)
 class OtherJob:
-    """What another job or cluster counted, beside the model of this one [s]."""
+    """What another job or cluster counted, beside the model of this one [s].
+
+    Taught in chapter 12.
+
+    Attributes
+    ----------
+    study : str
+        Who counted.
+    accelerators : 1
+        Of the job.
+    measured, model : s
+        Mean time between interruptions.
+    """
 
     study: str
     accelerators: float
@@ -126,6 +227,10 @@ def other_jobs() -> list[OtherJob]:
     """Jobs and clusters on which no constant was fitted: mean time between interruptions, measured and by the model.
 
     Only what was measured, no projections. Sources: ``catalog/data/interruptions.csv``. Taught in chapter 12.
+
+    Returns
+    -------
+    list of OtherJob
     """
     found = []
     for row in rows_of("data", "interruptions"):
@@ -158,6 +263,8 @@ def poisson_interval(count: Any, confidence: Any = 0.95) -> tuple[Any, Any]:
     ValueError
         For a count that is not whole, or a confidence outside 0 to 1.
 
+    Examples
+    --------
     >>> [round(x, 1) for x in poisson_interval(10)]
     [4.8, 18.4]
     """
@@ -199,6 +306,8 @@ def weibull_failures(accelerators: Any, start: Any, end: Any, scale: Any, shape:
     ValueError
         For times below 0, an end before the start, or a shape that is not positive.
 
+    Examples
+    --------
     >>> weibull_failures(100, 0.0, 10.0, 100.0, 1.0)
     10.0
     """

@@ -20,8 +20,21 @@ from dcserver.units import day, hour
 class Telemetry:
     """Signals of a fleet, arrays (cards, samples); the first cards fail, at ``fails_at`` after drifting since ``drifts_at``.
 
-    ``temperature`` in degrees Celsius, ``errors`` corrected memory errors a sample, ``step_time`` over the fleet's mean.
-    Moments are numbers of samples; ``sample`` is the time between two [s].
+    ``temperature`` in degrees Celsius, ``errors`` corrected memory errors a sample, ``step_time`` over the fleet's
+    mean. Moments are numbers of samples; ``sample`` is the time between two [s]. Taught in chapter 12.
+
+    Attributes
+    ----------
+    temperature : degrees Celsius
+        Of each card at each sample.
+    errors : 1
+        Corrected memory errors in each sample.
+    step_time : 1
+        Over the fleet's mean.
+    fails_at, drifts_at : samples
+        When the first cards fail, and since when they drift.
+    sample : s
+        Between two samples.
     """
 
     temperature: np.ndarray
@@ -172,6 +185,11 @@ def detector_score(name: str, signal: Any, average: int = 1, first: int = 96) ->
     -------
     array (cards, samples)
         Taught in chapter 12.
+
+    Raises
+    ------
+    ValueError
+        For ``name`` that is not among those known; ``average`` or ``first`` not whole or below 1.
     """
     require_choice(DETECTORS, name=name)
     require_whole(average=average, first=first)
@@ -186,7 +204,18 @@ def detector_score(name: str, signal: Any, average: int = 1, first: int = 96) ->
 class Detection:
     """What thresholds give and cost: arrays over thresholds.
 
-    ``lead`` has one row a failing card: the warning before it fails [s], 0 where it was missed.
+    ``lead`` has one row a failing card: the warning before it fails [s], 0 where it was missed. Taught in chapter 12.
+
+    Attributes
+    ----------
+    threshold : array
+        Of the score.
+    false_alarms_a_day : 1/day
+        Of the whole fleet.
+    caught : 1
+        Share of the failures that were announced.
+    lead : s
+        Warning before each failure; one row a failing card, 0 where it was missed.
     """
 
     threshold: np.ndarray
@@ -243,7 +272,29 @@ RANGES = {"z-score": (1.0, 50.0), "fleet": (1.0, 50.0), "cusum": (1.0, 1000.0)}
 
 
 def threshold_sweep(name: str, watched: Telemetry, signal: str, average: int, points: int) -> Detection:
-    """A detector at thresholds over its whole range. Taught in chapter 12."""
+    """A detector at thresholds over its whole range.
+
+    Parameters
+    ----------
+    name : str
+        Of the detector.
+    watched : Telemetry
+        What it looks at.
+    signal : str
+        "temperature", "errors" or "step_time".
+    average : int
+        Samples over which it averages.
+    points : int
+        Thresholds tried, evenly by factors over the detector's range.
+
+    Returns
+    -------
+    Detection
+
+    Notes
+    -----
+    Taught in chapter 12.
+    """
     score = detector_score(name, getattr(watched, signal), average)
     return detection(score, watched, np.geomspace(*RANGES[name], points))
 
@@ -271,6 +322,8 @@ def slowest(cards: Any, spread: Any) -> Any:
     ValueError
         For less than one card or a spread below zero.
 
+    Examples
+    --------
     >>> round(slowest(1024, 0.01), 3), round(slowest(16384, 0.01), 3)
     (1.032, 1.04)
     """
@@ -281,9 +334,30 @@ def slowest(cards: Any, spread: Any) -> Any:
 
 
 def lost_to_hang(timeout: Any, hangs: Any, seconds: Any) -> Any:
-    """Share of the time for which hung jobs stand until a watchdog ends them: hangs x timeout / seconds [1].
+    """Share of the time for which hung jobs stand until a watchdog ends them.
 
-    A hang makes no error: without a watchdog it costs until somebody looks. Taught in chapter 12.
+    Parameters
+    ----------
+    timeout : float or array, s
+        Of the watchdog.
+    hangs : float or array
+        In that time.
+    seconds : float or array, s
+        In how long.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For negative numbers, or a time that is not above 0.
+
+    Notes
+    -----
+    Equation: hangs x timeout / seconds. A hang makes no error: without a watchdog it costs until somebody looks. Taught
+    in chapter 12.
 
     >>> lost_to_hang(600, 7, 54 * 86400) < 0.001
     True

@@ -31,9 +31,25 @@ def _units(needed: Any, installed: Any) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def series(*availabilities: Any) -> Any:
-    """Availability of parts that must all work: their product. Fails where one cause stops several of them.
+    """Availability of parts that must all work.
 
-    Taught in chapter 12.
+    Parameters
+    ----------
+    *availabilities : float or array, 0 to 1
+        Of each part.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a share outside 0 to 1.
+
+    Notes
+    -----
+    Equation: product of the availabilities. Fails where one cause stops several parts. Taught in chapter 12.
 
     >>> series(0.99, 0.99)
     0.9801
@@ -46,9 +62,26 @@ def series(*availabilities: Any) -> Any:
 
 
 def parallel(*availabilities: Any) -> Any:
-    """Availability of parts of which one suffices: 1 - product of (1 - availability). Fails as ``series`` does, worse.
+    """Availability of parts of which one suffices.
 
-    Taught in chapter 12.
+    Parameters
+    ----------
+    *availabilities : float or array, 0 to 1
+        Of each part.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a share outside 0 to 1.
+
+    Notes
+    -----
+    Equation: 1 - product of (1 - availability). Fails where one cause stops several parts, and then by far. Taught in
+    chapter 12.
 
     >>> round(parallel(0.99, 0.99), 6)
     0.9999
@@ -81,6 +114,8 @@ def too_few(needed: Any, installed: Any, down: Any) -> Any:
     ValueError
         If more are needed than installed, or the probability lies outside 0 to 1.
 
+    Examples
+    --------
     >>> round(too_few(1, 2, 0.01), 9)  # one of two: both must be down
     0.0001
     """
@@ -99,7 +134,17 @@ def too_few(needed: Any, installed: Any, down: Any) -> Any:
 class Redundancy:
     """A group of units with spares, in the long run; fields may hold arrays.
 
-    ``independent`` and ``common`` are the shares of time that each kind of cause takes the group down.
+    ``independent`` and ``common`` are the shares of time that each kind of cause takes the group down. Taught in
+    chapter 12.
+
+    Attributes
+    ----------
+    unavailability : 1
+        Share of time in which too few units work.
+    independent, common : 1
+        The shares by kind of cause.
+    time_between_outages : s
+        Mean.
     """
 
     unavailability: Any
@@ -211,9 +256,26 @@ def supplies_of(server: catalog.Server, common_cause: Any = None, repair_time: A
 
 
 def downtime_a_year(availability: Any) -> Any:
-    """Seconds a year in which a service of that availability is down: (1 - availability) x a year.
+    """Time in a year in which a service of that availability is down.
 
-    A yearly mean: it says nothing of whether it comes as one long outage or many short ones. Taught in chapter 12.
+    Parameters
+    ----------
+    availability : float or array, 0 to 1
+        Share of time in which it works.
+
+    Returns
+    -------
+    float or array, s
+
+    Raises
+    ------
+    ValueError
+        For a share outside 0 to 1.
+
+    Notes
+    -----
+    Equation: (1 - availability) x a year. A yearly mean: it says nothing of whether it comes as one long outage or many
+    short ones. Taught in chapter 12.
 
     >>> round(downtime_a_year(0.9995) / 60)  # minutes
     263
@@ -247,6 +309,8 @@ def spare_units(nodes: Any, time_to_failure: Any, repair_time: Any, spares: Any)
     ValueError
         For times that are not positive or spares that are not whole.
 
+    Examples
+    --------
     >>> round(spare_units(48, 1e6, 1e5, 4), 3)  # 4.8 away on average: four do not often suffice
     0.476
     """
@@ -269,6 +333,18 @@ class Spares:
     """What spare nodes cost and save; fields may hold arrays.
 
     ``running`` is the share of full speed that the job keeps on average, ``useful`` that share of all nodes paid for.
+    Taught in chapter 12.
+
+    Attributes
+    ----------
+    suffice : 1
+        Probability that the spares are enough.
+    running : 1
+        Share of full speed that the job keeps on average.
+    useful : 1
+        That share over all nodes paid for.
+    away : 1
+        Nodes under repair on average.
     """
 
     suffice: Any
@@ -291,6 +367,11 @@ def spare_plan(nodes: Any, time_to_failure: Any, repair_time: Any, spares: Any, 
     -------
     Spares
         Probability that the spares suffice; share of full speed kept; useful share of all nodes; nodes away on average.
+
+    Raises
+    ------
+    ValueError
+        For ``elastic`` below 0.
 
     Notes
     -----

@@ -22,6 +22,16 @@ class Runs:
     """Simulated runs; arrays of the designs' shape with one axis more, over runs. Times in seconds.
 
     ``complete`` says which runs came to their end; those that were stopped before have done ``useful`` in ``elapsed``.
+    Taught in chapter 12.
+
+    Attributes
+    ----------
+    elapsed, useful, writing, lost, restarting : s
+        By the clock, and by what it went into.
+    failures : 1
+        In the run.
+    complete : bool
+        Whether it came to its end.
     """
 
     elapsed: np.ndarray
@@ -147,6 +157,13 @@ def timeline(work: float, interval: float, write: float, restart: float, time_to
     list of (start, duration, kind)
         Kinds are "work" (kept), "checkpoint", "lost work" and "restart". Taught in chapter 12.
 
+    Raises
+    ------
+    ValueError
+        For ``work``, ``interval`` or ``time_to_failure`` not above 0; ``write`` or ``restart`` below 0.
+
+    Examples
+    --------
     >>> [kind for _, _, kind in timeline(20.0, 10.0, 1.0, 5.0, 1e9)]
     ['work', 'checkpoint', 'work', 'checkpoint']
     """

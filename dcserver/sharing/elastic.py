@@ -14,7 +14,23 @@ from dcserver.units import format_time
 
 @dataclass(frozen=True)
 class ScaleOut:
-    """Seconds from the decision to the first answer of a new replica, part by part; fields may hold arrays."""
+    """Seconds from the decision to the first answer of a new replica, part by part; fields may hold arrays.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    provision : s
+        To get a server.
+    pull, extract : s
+        To pull and unpack the image.
+    read_weights : s
+        To the server's memory.
+    copy_to_card : s
+        From there to the card.
+    start : s
+        From loaded weights to the first answer.
+    """
 
     provision: Any
     pull: Any
@@ -78,6 +94,8 @@ def scale_out(weight_bytes: Any, image_bytes: Any, *, weights_from: Any, registr
     ValueError
         For negative sizes or times, or rates that are not positive.
 
+    Examples
+    --------
     >>> print(scale_out(16e9, 5e9, weights_from=8.59e9))
     get a server                35 s
     pull the image          1.37 min
@@ -103,7 +121,19 @@ def scale_out(weight_bytes: Any, image_bytes: Any, *, weights_from: Any, registr
 
 @dataclass(frozen=True)
 class Surge:
-    """What a sudden rise of the load does until help has come; fields may hold arrays."""
+    """What a sudden rise of the load does until help has come; fields may hold arrays.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    backlog : 1
+        Requests that wait when help comes.
+    longest_wait : s
+        That a request faces.
+    drain_time : s
+        From then until none wait.
+    """
 
     backlog: Any
     longest_wait: Any
@@ -137,6 +167,8 @@ def surge(arrival_rate: Any, replica_rate: Any, replicas: Any, delay: Any, added
     ValueError
         For negative numbers, or replicas that serve nothing.
 
+    Examples
+    --------
     >>> surge(100, 10, 5, 120, 10)
     Surge(backlog=6000.0, longest_wait=60.0, drain_time=120.0)
     """
@@ -155,7 +187,21 @@ def surge(arrival_rate: Any, replica_rate: Any, replicas: Any, delay: Any, added
 
 @dataclass(frozen=True)
 class Autoscaled:
-    """Replicas that follow a load: arrays (..., steps) of those that serve, of requests that wait, and of their wait [s]."""
+    """Replicas that follow a load: arrays (..., steps) of those that serve, of requests that wait, and of their wait [s].
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    replicas : 1
+        That serve at each step.
+    queue : 1
+        Requests that wait.
+    wait : s
+        That a request then faces.
+    step : s
+        Length of a step.
+    """
 
     replicas: np.ndarray
     queue: np.ndarray
@@ -273,6 +319,8 @@ def migration_bandwidth(tasks_per_second: Any, state_bytes: Any) -> Any:
     ValueError
         For negative numbers.
 
+    Examples
+    --------
     >>> migration_bandwidth(2000, 80e9) / 50e9  # ports of 400 Gb/s
     3200.0
     """

@@ -18,7 +18,19 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Sealed:
-    """A transfer that is encrypted on the way, against the bare link; fields may hold arrays. Seconds, bytes a second."""
+    """A transfer that is encrypted on the way, against the bare link; fields may hold arrays. Seconds, bytes a second.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    time, bare_time : s
+        Encrypted, and on the bare link.
+    rate : B/s
+        Encrypted.
+    cipher_bound : bool
+        Whether the cipher limits, not the link.
+    """
 
     time: Any
     bare_time: Any
@@ -70,6 +82,8 @@ def sealed_transfer(message_bytes: Any, link_bandwidth: Any, cipher_rate: Any, c
     ValueError
         For sizes or rates that are not positive, or negative times.
 
+    Examples
+    --------
     >>> print(sealed_transfer(1e9, 50e9, 2e9, cores=8))
     62.5 ms instead of 20 ms (16 GB/s, limited by the cipher)
     """
@@ -104,6 +118,8 @@ def cores_to_keep_up(link_bandwidth: Any, cipher_rate: Any) -> Any:
     ValueError
         For rates that are not positive.
 
+    Examples
+    --------
     >>> cores_to_keep_up(50e9, 2e9)
     25.0
     """
@@ -150,7 +166,21 @@ def confidential_tax(device_time: Any, host_bytes: Any, bare_rate: Any = None, s
 
 @dataclass(frozen=True)
 class Federated:
-    """Traffic of learning where the data lie, against moving them; bytes, seconds; fields may hold arrays."""
+    """Traffic of learning where the data lie, against moving them; bytes, seconds; fields may hold arrays.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    bytes_moved : B
+        Of learning in place, all rounds.
+    data_bytes : B
+        Of the data, all sites.
+    round_time, time : s
+        Of one round, and of all.
+    upload_time : s
+        Of moving the data instead.
+    """
 
     bytes_moved: Any
     data_bytes: Any
@@ -241,6 +271,8 @@ def break_even_rounds(model_bytes: Any, clients: Any, data_bytes_per_client: Any
     ValueError
         As for ``federated``.
 
+    Examples
+    --------
     >>> break_even_rounds(1e9, 10, 500e9)
     250.0
     """

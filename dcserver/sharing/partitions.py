@@ -25,7 +25,25 @@ RULES = ("first fit", "best fit", "repacked")
 
 @dataclass(frozen=True)
 class Profile:
-    """A kind of slice: compute slices of 7, memory slices of 8, first memory slices at which it may begin."""
+    """A kind of slice: compute slices of 7, memory slices of 8, first memory slices at which it may begin.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    name : str
+        As the vendor calls it.
+    compute_slices, memory_slices : 1
+        Of 7 and of 8.
+    starts : tuple of int
+        Memory slices at which it may begin.
+    multiprocessors : 1
+        That it has.
+    multiprocessor_share : 1
+        Of the card's.
+    memory_bytes : B
+        That it has.
+    """
 
     name: str
     compute_slices: int
@@ -65,6 +83,8 @@ def partition_profiles(card: str = "H100 SXM") -> dict[str, Profile]:
     ValueError
         For a card that cannot be cut, or whose profiles the catalog does not hold.
 
+    Examples
+    --------
     >>> print(partition_profiles("H100 SXM")["1g.10gb"])
     1g.10gb: 12 % of the multiprocessors, 10 GB
     """
@@ -138,7 +158,27 @@ def layouts(card: str = "H100 SXM") -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Packing:
-    """What became of a stream of requests for slices; arrays have an axis for the requests, after any others."""
+    """What became of a stream of requests for slices; arrays have an axis for the requests, after any others.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    profiles : tuple of Profile
+        That could be asked for.
+    requests : int
+        Which profile each asked for.
+    placed : bool
+        Whether it found a place.
+    card, start : int
+        Where it ended, and its first memory slice; -1: nowhere.
+    moved : 1
+        Instances moved.
+    stranded : bool
+        Refused although the cards together had the slices free.
+    memory_use : 1
+        Memory slices in use after each request.
+    """
 
     profiles: tuple[Profile, ...]
     requests: np.ndarray
@@ -199,6 +239,8 @@ def pack(requests: Any, cards: int = 1, card: str = "H100 SXM", rule: str = "bes
     ValueError
         For an unknown profile or rule, or numbers that are not whole.
 
+    Examples
+    --------
     >>> print(pack(["3g.40gb", "2g.20gb", "2g.20gb", "1g.10gb"]))
     3 of 4 requests placed, 0 instances moved
     """

@@ -49,6 +49,8 @@ def jain_index(shares: Any, axis: int = -1) -> Any:
     ValueError
         For a negative share, or none above zero.
 
+    Examples
+    --------
     >>> jain_index([1, 1, 1, 1]), jain_index([1, 0, 0, 0])
     (1.0, 0.25)
     """
@@ -66,9 +68,34 @@ class Schedule:
     """When each job of a trace ran, and what the cluster did meanwhile; seconds and accelerator-seconds.
 
     Jobs that had not started or ended when the simulation was stopped have NaN there; ``complete`` says whether all
-    did. ``promised`` is the moment by which a job at the head of the queue was promised to start (NaN: it never had
-    to wait there). Busy, idle and stranded accelerator-seconds count until ``observed``, the last arrival (or the
-    stop): the emptying after it says nothing about a cluster that goes on.
+    did. ``promised`` is the moment by which a job at the head of the queue was promised to start (NaN: it never had to
+    wait there). Busy, idle and stranded accelerator-seconds count until ``observed``, the last arrival (or the stop):
+    the emptying after it says nothing about a cluster that goes on. Taught in chapter 11.
+
+    Attributes
+    ----------
+    trace : Trace
+        The jobs.
+    gpus : 1
+        Of the cluster.
+    policy : str
+        Who goes first.
+    start, end : s
+        Of each job.
+    lost : s
+        Of work that each job did twice.
+    evictions : 1
+        Of each job.
+    promised : s
+        By when each was promised to start; NaN: it never had to wait at the head.
+    busy, idle_while_waiting, stranded : GPU s
+        Until ``observed``.
+    observed : s
+        Until when is counted.
+    complete : bool
+        Whether all jobs ended.
+    segments : tuple of Segment
+        Which job ran where and when.
     """
 
     trace: Trace
@@ -158,6 +185,10 @@ def summarise(schedules: Mapping[str, Schedule]) -> dict[str, dict[str, Any]]:
     dict
         Name to jobs done, utilization, stranded share, fairness, accelerator-seconds lost over those of the work [1],
         mean wait [s], and the figures by size. Schedules in which no job has started are left out.
+
+    Notes
+    -----
+    Taught in chapter 11.
     """
     found = {}
     for name, s in schedules.items():
@@ -171,6 +202,15 @@ def summarise(schedules: Mapping[str, Schedule]) -> dict[str, dict[str, Any]]:
 
 
 def kept_comparison() -> dict[str, Any]:
-    """A comparison of ours that comes with the package: 100,000 jobs under each policy; ``about`` says what and when."""
+    """A comparison of ours that comes with the package: 100,000 jobs under each policy; ``about`` says what and when.
+
+    Returns
+    -------
+    dict
+
+    Notes
+    -----
+    Taught in chapter 11.
+    """
     file = resources.files("dcserver.catalog") / "data" / "schedule_reference.json"
     return dict(json.loads(file.read_text(encoding="utf-8")))

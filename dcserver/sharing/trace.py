@@ -22,6 +22,24 @@ SERVER = 8  # accelerators of a server: a smaller job must not be cut in two, a 
 def trace_statistics(trace: str) -> Mapping[str, float]:
     """Published statistics of a trace by name; units and sources stand in ``catalog/data/cluster_traces.csv``.
 
+    Taught in chapter 11.
+
+    Parameters
+    ----------
+    trace : str
+        Which published trace.
+
+    Returns
+    -------
+    dict of float
+
+    Raises
+    ------
+    ValueError
+        For ``trace`` that is not among those known.
+
+    Examples
+    --------
     >>> trace_statistics("Helios")["median_duration"]
     206.0
     """
@@ -38,10 +56,18 @@ def published(table: str) -> list[dict[str, str]]:
     table : str
         "cluster_traces", "partition_profiles", "gpu_utilization" or "cold_starts".
 
+    Returns
+    -------
+    list of dict
+
     Raises
     ------
     ValueError
         For another table.
+
+    Notes
+    -----
+    Taught in chapter 11.
     """
     require_choice(("cluster_traces", "partition_profiles", "gpu_utilization", "cold_starts"), table=table)
     return rows_of("data", table)
@@ -49,7 +75,21 @@ def published(table: str) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Trace:
-    """Jobs in the order of arrival: moments [s], accelerators each wants [1], seconds it will run [s], whose it is."""
+    """Jobs in the order of arrival: moments [s], accelerators each wants [1], seconds it will run [s], whose it is.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    arrival : s
+        Moment at which each job comes.
+    gpus : 1
+        Accelerators that it wants.
+    duration : s
+        For which it will run.
+    user : int
+        Whose it is.
+    """
 
     arrival: np.ndarray
     gpus: np.ndarray
@@ -97,7 +137,23 @@ class Trace:
 
 @dataclass(frozen=True)
 class Mix:
-    """What a job is like: sizes and their shares, log-normal durations whose median grows with the size, up to a limit."""
+    """What a job is like: sizes and their shares, log-normal durations whose median grows with the size, up to a limit.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    sizes, shares : 1
+        Accelerators that a job wants, and how common each size is.
+    median_of_one : s
+        Median duration of a job on one accelerator.
+    growth : 1
+        Power by which the median grows with the size.
+    spread : 1
+        Standard deviation of the logarithm of the duration.
+    longest : s
+        Limit of the duration.
+    """
 
     sizes: np.ndarray
     shares: np.ndarray
@@ -240,6 +296,8 @@ def synthetic_trace(jobs: int, gpus: int, load: float = 0.8, trace: str = "Helio
     ValueError
         For numbers that are not positive, a swing outside 0 to 1, or a trace without the statistics.
 
+    Examples
+    --------
     >>> print(synthetic_trace(5000, 1024))  # doctest: +ELLIPSIS
     5,000 jobs, ... want one; run ...
     """

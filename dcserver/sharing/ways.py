@@ -17,7 +17,19 @@ _ROUNDS = 200  # of the fixed point; each halves what is left of the error or be
 
 @dataclass(frozen=True)
 class Shared:
-    """Users who send one request after the other to a card that they share; arrays (..., users) of seconds."""
+    """Users who send one request after the other to a card that they share; arrays (..., users) of seconds.
+
+    Taught in chapter 11.
+
+    Attributes
+    ----------
+    time, alone : s
+        Of a request of each user: among the others, and with the card to itself.
+    device_time : s
+        That its request takes on the card.
+    longest_wait : s
+        Before its turn.
+    """
 
     time: Any
     alone: Any

@@ -39,6 +39,8 @@ def checkpoint_bytes(parameters: Any, dtype: Any = "bf16", optimizer: Any = "ada
     ValueError
         For parameters that are not positive, or an unknown format or optimizer.
 
+    Examples
+    --------
     >>> checkpoint_bytes(70e9) / 1e9
     980.0
     """
@@ -49,7 +51,23 @@ def checkpoint_bytes(parameters: Any, dtype: Any = "bf16", optimizer: Any = "ada
 
 @dataclass(frozen=True)
 class CheckpointCost:
-    """Seconds of one checkpoint, and the share of the training that checkpoints take; fields may hold arrays."""
+    """Seconds of one checkpoint, and the share of the training that checkpoints take; fields may hold arrays.
+
+    Taught in chapter 05.
+
+    Attributes
+    ----------
+    copy_time : s
+        From the accelerators to the hosts' memory.
+    write_time : s
+        To the file system.
+    stall : s
+        In which the training stands still.
+    interval : s
+        Of training between two checkpoints.
+    host_bytes : B
+        That each host holds meanwhile.
+    """
 
     copy_time: Any  # from the accelerators to the hosts' memory
     write_time: Any  # to the file system
@@ -104,6 +122,8 @@ def checkpoint_cost(n_bytes: Any, interval: Any, bandwidth: Any, *, hosts: Any =
     ValueError
         For numbers that are not positive.
 
+    Examples
+    --------
     >>> late = checkpoint_cost(1e12, 100.0, 5e9, hosts=10, background=True)
     >>> late.write_time, late.stall, round(late.lost, 2)  # 200 s to drain, 100 s of training to do so
     (200.0, 100.25, 0.5)
@@ -149,6 +169,8 @@ def restart_time(shared_bytes: Any, own_bytes: Any, replicas: Any, bandwidth: An
     ValueError
         For numbers that are not positive (own_bytes may be 0).
 
+    Examples
+    --------
     >>> restart_time(100e9, 600e9, 64, 10e9), restart_time(100e9, 600e9, 64, 10e9, passed_on=True)
     (700.0, 70.0)
     """

@@ -20,7 +20,21 @@ DIRECTIONS = ("read", "write")
 
 @dataclass(frozen=True)
 class FileSystemRate:
-    """Bytes a second of one job, what each part would allow it, and which part limits; fields may hold arrays."""
+    """Bytes a second of one job, what each part would allow it, and which part limits; fields may hold arrays.
+
+    Taught in chapter 05.
+
+    Attributes
+    ----------
+    rate : B/s
+        Of the job.
+    ceilings : B/s
+        That each part would allow it.
+    limit : str
+        Which part limits.
+    file_bytes : B
+        Of one file.
+    """
 
     rate: Any
     ceilings: dict[str, Any]
@@ -42,18 +56,41 @@ class FileSystemRate:
 
 
 def overhead(system: FileSystem) -> Any:
-    """Bytes on drives for each byte of data [1]: (data + parity) / data; 3 for three copies, 4 / 3 for 6 + 2.
+    """Bytes on drives for each byte of data.
 
-    Taught in chapter 05.
+    Parameters
+    ----------
+    system : FileSystem
+        One, or a stack of them.
+
+    Returns
+    -------
+    float or array
+
+    Notes
+    -----
+    Equation: (data + parity) / data; 3 for three copies, 4 / 3 for 6 + 2. Leaves out names and journals. Taught in
+    chapter 05.
     """
     found = (np.asarray(system.data_chunks, dtype=float) + system.parity_chunks) / system.data_chunks
     return found if np.ndim(found) else float(found)
 
 
 def usable_bytes(system: FileSystem) -> Any:
-    """Bytes that users can fill: servers x drives x bytes of a drive / overhead [B]. Free space for repairs left out.
+    """Bytes that users can fill.
 
-    Taught in chapter 05.
+    Parameters
+    ----------
+    system : FileSystem
+        One, or a stack of them.
+
+    Returns
+    -------
+    float or array, B
+
+    Notes
+    -----
+    Equation: servers x drives x bytes of a drive / overhead. Free space for repairs left out. Taught in chapter 05.
 
     >>> from dcserver import catalog
     >>> round(usable_bytes(catalog.file_system("Ceph, 63 servers, three copies")) / 1e15, 1)
@@ -80,6 +117,11 @@ def network_factor(system: FileSystem, direction: str = "read") -> Any:
         and to it (k - 1) / k from the others that have pieces, 1 + (k - 1) / k; a write brings the whole in, and
         (k + m - 1) / k to the others. Where pieces lie behind one server, or the client itself cuts (Lustre, GPFS): 1.
         Taught in chapter 05.
+
+    Raises
+    ------
+    ValueError
+        For ``direction`` that is not among those known.
     """
     require_choice(DIRECTIONS, direction=direction)
     k, m = np.asarray(system.data_chunks, dtype=float), np.asarray(system.parity_chunks, dtype=float)

@@ -58,6 +58,8 @@ def hit_share(cache_bytes: Any, dataset_bytes: Any, order: str = "shuffled") -> 
     ValueError
         For sizes that are not positive, or an unknown order.
 
+    Examples
+    --------
     >>> [round(hit_share(50, 100, order), 2) for order in ORDERS]
     [0.0, 0.15, 0.5, 0.5]
     """
@@ -69,7 +71,31 @@ def hit_share(cache_bytes: Any, dataset_bytes: Any, order: str = "shuffled") -> 
 
 
 def reading_order(samples: int, epochs: int, order: str = "shuffled", seed: int = 0) -> np.ndarray:
-    """Which sample is read when: an array (epochs, samples) for ``cached_share``, by the names of ``hit_share``."""
+    """Which sample is read when.
+
+    Parameters
+    ----------
+    samples, epochs : int
+        Of the set, and passes over it.
+    order : str
+        One of ``hit_share``'s: "sequential", "shuffled", "random".
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    array of int, shape (epochs, samples)
+        For ``cached_share``.
+
+    Raises
+    ------
+    ValueError
+        For counts that are not whole, or an unknown order.
+
+    Notes
+    -----
+    Taught in chapter 05.
+    """
     require_whole(samples=samples, epochs=epochs)
     require_choice(ORDERS, order=order)
     rng = np.random.default_rng(seed)
@@ -97,6 +123,13 @@ def cached_share(order: Sequence[Sequence[int]] | np.ndarray, cache_samples: int
     float
         Hits / reads of the last epoch [1]. What ``hit_share`` says in a formula. Taught in chapter 05.
 
+    Raises
+    ------
+    ValueError
+        For ``cache_samples`` not whole or below 1.
+
+    Examples
+    --------
     >>> cached_share(reading_order(1000, 3, "sequential"), 900)
     0.0
     """

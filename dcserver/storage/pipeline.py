@@ -53,6 +53,8 @@ def core_time(stored_bytes: Any, pixels: Any = 224 * 224, *, decodes: Any = True
     ValueError
         For bytes or pixels that are not positive.
 
+    Examples
+    --------
     >>> 400 < 1 / core_time(110e3, 0.001) < 700  # images a second of one core that only decodes
     True
     """
@@ -63,10 +65,28 @@ def core_time(stored_bytes: Any, pixels: Any = 224 * 224, *, decodes: Any = True
 
 
 def cores_needed(samples_per_second: Any, core_time: Any) -> Any:
-    """Whole cores that prepare so many samples a second: rate x seconds of one core, rounded up [1].
+    """Whole cores that prepare so many samples a second.
 
-    Assumes that cores do nothing else, do not share an execution unit with another thread, and scale: Python's
-    lock and the memory's bandwidth take their part of it. Taught in chapter 05.
+    Parameters
+    ----------
+    samples_per_second : float or array, 1/s
+        Wanted.
+    core_time : float or array, s
+        Of one core for one sample.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    ValueError
+        For a negative rate, or a time that is not above 0.
+
+    Notes
+    -----
+    Equation: ceil(rate x seconds of one core). Assumes that cores do nothing else, do not share an execution unit with
+    another thread, and scale: Python's lock and the memory's bandwidth take their part of it. Taught in chapter 05.
 
     >>> cores_needed(1000, 0.0045)
     5.0
@@ -79,7 +99,19 @@ def cores_needed(samples_per_second: Any, core_time: Any) -> Any:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Samples a second that each stage could sustain, and what that makes of the chain; fields may hold arrays."""
+    """Samples a second that each stage could sustain, and what that makes of the chain; fields may hold arrays.
+
+    Taught in chapter 05.
+
+    Attributes
+    ----------
+    rates : 1/s
+        That each stage could sustain.
+    rate : 1/s
+        Of the chain.
+    limit : str
+        The slowest stage.
+    """
 
     rates: dict[str, Any]
     rate: Any
@@ -133,6 +165,8 @@ def input_pipeline(consumed: Any, *, read_rate: Any, cores: Any, core_time: Any,
     ValueError
         For rates, cores or bandwidths that are not positive, or a share outside 0 to 1.
 
+    Examples
+    --------
     >>> p = input_pipeline(5000, read_rate=20_000, cores=16, core_time=4e-3, decoded_bytes=150e3, copy_bandwidth=25e9)
     >>> p.rate, p.limit, round(p.idle, 2)
     (4000.0, 'prepare', 0.2)
@@ -182,6 +216,8 @@ def idle_share(load_rate: Any, consume_rate: Any, depth: Any, *, load_variation:
     ValueError
         For rates that are not positive, a depth that is not whole, or a variation below 0.
 
+    Examples
+    --------
     >>> round(idle_share(1.0, 1.0, 2, load_variation=1, consume_variation=1), 3)  # 1 / (2 + 3)
     0.2
     """

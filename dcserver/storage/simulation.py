@@ -13,7 +13,23 @@ from dcserver.progress import Progress, reporter
 
 @dataclass(frozen=True)
 class Chain:
-    """What a simulated chain did; arrays hold one entry for each design."""
+    """What a simulated chain did; arrays hold one entry for each design.
+
+    Taught in chapter 05.
+
+    Attributes
+    ----------
+    rate : 1/s
+        Items out of the last stage.
+    idle : 1
+        Share of the time in which the last stage waited.
+    busy : 1
+        Share of the time in which each stage worked, (stages, ...).
+    items : 1
+        That were simulated.
+    complete : bool
+        False if it was stopped before the end.
+    """
 
     rate: Any  # items a second out of the last stage
     idle: Any  # share of the time in which the last stage waited
@@ -40,6 +56,11 @@ def random_times(mean: Any, variation: Any, items: int, seed: int = 0) -> np.nda
     -------
     array (items, ...)
         Seconds. Taught in chapter 05.
+
+    Raises
+    ------
+    ValueError
+        For ``mean`` not above 0; ``variation`` below 0; ``items`` not whole or below 1.
     """
     require_positive(mean=mean)
     require_non_negative(variation=variation)

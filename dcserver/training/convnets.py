@@ -18,7 +18,21 @@ from dcserver.units import format_time, significant
 
 @dataclass(frozen=True)
 class ConvNetStep:
-    """Time of one step of data-parallel training and where it goes; ``breakdown`` sums to ``time``."""
+    """Time of one step of data-parallel training and where it goes; ``breakdown`` sums to ``time``.
+
+    Taught in chapter 07.
+
+    Attributes
+    ----------
+    time : s
+        Of a step.
+    breakdown : s
+        By cause; sums to ``time``.
+    images : 1
+        Of a step, over all accelerators.
+    limit : str
+        What it waits for most.
+    """
 
     time: Any
     breakdown: dict[str, Any]

@@ -13,14 +13,49 @@ from dcserver.checks import require_positive
 def attention_flops(model: Transformer, tokens: Any, sequence: Any, causal: Any = None) -> Any:
     """FLOP of scores and weighted values of one layer, forward.
 
-    Equation: 4 tokens x sequence x heads x head width; half of that where a token sees only earlier ones.
+    Parameters
+    ----------
+    model : Transformer
+        Its heads, their width, and whether attention is causal.
+    tokens : float or array
+        Tokens that pass the layer.
+    sequence : float or array
+        Tokens that each of them may look at.
+    causal : bool or array, optional
+        Whether a token sees only earlier ones; the model's if not given.
+
+    Returns
+    -------
+    float or array, FLOP
+
+    Notes
+    -----
+    Equation: 4 tokens x sequence x heads x head width; half of that where a token sees only earlier ones. Fails where a
+    kernel computes the masked half and throws it away: the stack's ``causal_skip`` says which do. Taught in chapter 07.
     """
     masked = np.where(model.causal if causal is None else causal, 0.5, 1.0)
     return 4 * np.asarray(tokens, dtype=float) * sequence * model.heads * model.head_dim * masked
 
 
 def layer_flops(model: Transformer, tokens: Any) -> Any:
-    """FLOP of one layer's matrix products with weights, forward: two for each weight that a token meets."""
+    """FLOP of one layer's matrix products with weights, forward.
+
+    Parameters
+    ----------
+    model : Transformer
+        Its dimensions.
+    tokens : float or array
+        Tokens that pass the layer.
+
+    Returns
+    -------
+    float or array, FLOP
+
+    Notes
+    -----
+    Equation: 2 x tokens x weights that a token meets (attention, router, and the experts that it visits). Leaves out
+    attention's scores (``attention_flops``). Taught in chapter 07.
+    """
     moe = np.asarray(model.experts) > 1
     visits = np.where(moe, model.experts_per_token + np.asarray(model.shared_experts), 1.0)
     router = np.where(moe, model.hidden * model.experts, 0.0)
@@ -49,6 +84,11 @@ def training_flops(model: Transformer, tokens: Any, sequence: Any = None, recomp
     Returns
     -------
     float or array, FLOP
+
+    Raises
+    ------
+    ValueError
+        For ``tokens`` or ``sequence`` not above 0.
 
     Notes
     -----

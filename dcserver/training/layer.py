@@ -78,6 +78,22 @@ def layer_work(model: Transformer, accelerator: Accelerator, fabric: Fabric, sta
                expert_parallel: Any, dtype: str) -> LayerWork:  # fmt: skip
     """Work of one layer for one micro-batch; arguments as in ``Plan``, of shapes that broadcast.
 
+    Parameters
+    ----------
+    model, accelerator, fabric : Transformer, Accelerator, Fabric
+        What is trained, on what, joined by what.
+    stack : Stack
+        Whether attention is fused, and dropout in use.
+    constants : mapping
+        Constants of the family "training".
+    micro_batch, sequence, tensor_parallel, sequence_parallel, context_parallel, expert_parallel, dtype
+        As in ``Plan``, of shapes that broadcast.
+
+    Returns
+    -------
+    LayerWork
+        Seconds of each kind of work and traffic.
+
     Notes
     -----
     Matrix products after ``compute.matmul`` with the shapes that tensor and context parallelism leave; their

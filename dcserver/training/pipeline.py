@@ -31,6 +31,12 @@ def bubble(pipeline_parallel: Any, forward: Any, backward: Any, interleave: Any 
     -------
     float or array, s
 
+    Raises
+    ------
+    ValueError
+        For ``pipeline_parallel`` or ``interleave`` not whole or below 1; ``forward``, ``backward`` or ``weights`` below
+        0.
+
     Notes
     -----
     Equation: (p - 1) (forward + backward) / v; of m micro-batches that is (p - 1) / (v m) of the useful time. ZB-H1:
@@ -50,7 +56,19 @@ def bubble(pipeline_parallel: Any, forward: Any, backward: Any, interleave: Any 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Who computes what, when: one entry for each stage, micro-batch, chunk and direction."""
+    """Who computes what, when: one entry for each stage, micro-batch, chunk and direction.
+
+    Taught in chapter 07.
+
+    Attributes
+    ----------
+    stage, micro_batch, chunk : int
+        Whose work it is.
+    kind : str
+        "forward" or "backward".
+    start, end : s
+        When.
+    """
 
     stage: np.ndarray
     micro_batch: np.ndarray

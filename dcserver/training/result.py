@@ -29,7 +29,24 @@ LIMITS = {"forward": "arithmetic", "backward": "arithmetic", "recomputation": "a
 class TrainingStep:
     """Time of one training step and where it goes; fields hold arrays where the plans do.
 
-    ``breakdown`` sums to ``time``. Memory, power and money are worked out when asked for.
+    ``breakdown`` sums to ``time``. Memory, power and money are worked out when asked for. Taught in chapter 07.
+
+    Attributes
+    ----------
+    time : s
+        Of a step.
+    breakdown : s
+        By cause; sums to ``time``.
+    tokens : 1
+        Of a step, all accelerators together.
+    model_flops : FLOP
+        That the model needs.
+    hardware_flops : FLOP
+        That are done, recomputation included.
+    peak_flops : FLOP/s
+        Of all accelerators together.
+    model, cluster, plan, stack, batch, sequence
+        What the step is of.
     """
 
     time: Any
@@ -130,7 +147,22 @@ class TrainingStep:
 
 
 def footprint(model: Transformer, plan: Plan, batch: Any, sequence: Any, stack: Stack) -> memory.TrainingFootprint:
-    """Bytes on an accelerator of the fullest stage, with what the stack keeps; not checked. Arguments as in ``step``."""
+    """Bytes on an accelerator of the fullest stage, with what the stack keeps; not checked.
+
+    Parameters
+    ----------
+    model, plan, batch, sequence, stack
+        As for ``step``.
+
+    Returns
+    -------
+    TrainingFootprint
+        As ``memory.training_footprint`` has it, equation and limits.
+
+    Notes
+    -----
+    Taught in chapter 07.
+    """
     p = plan
     wide = np.asarray(stack.gradient_bytes) > 2
     return memory.training_footprint(

@@ -17,23 +17,41 @@ from dcserver.checks import require_choice
 class Stack:
     """A software stack by a few physical constants; fields may hold arrays.
 
+    Taught in chapter 07.
+
     Attributes
     ----------
-    matmul_share : share of the speed of a matrix product alone that it has within a training step
-    passes : time of byte-moving operators over that of each reading its inputs and writing its results once;
-        fusion brings it below 1
-    fused_attention : 1 if one kernel computes attention and never writes the matrix of scores
-    attention_share : what the fused kernel reaches of the share that is usual for the generation of accelerator
-    causal_skip : 1 if the kernel skips the half of the scores that causality masks
-    dropout : 1 if dropout is in use
-    tensor_overlap, data_overlap, expert_overlap : share of that traffic that arithmetic hides
-    transfer_overlap : share of pipeline transfers that arithmetic hides
-    host_latency : seconds of the host for each kernel; counts where kernels are shorter
-    layer_latency : seconds a layer and micro-batch in which the device waits for the host
-    accumulation_bytes : bytes moved for each weight and micro-batch to add up its gradient
-    optimizer_passes : time of the optimizer over reading and writing its states once
-    gradient_bytes : bytes of a gradient when summed over data parallelism
-    jitter : standard deviation of a rank's time, as a share of a step
+    name : str
+        What it is called.
+    matmul_share : 1
+        Share of the speed of a matrix product alone that it has within a training step.
+    passes : 1
+        Time of byte-moving operators over that of each reading its inputs and writing its results once; fusion brings
+        it below 1.
+    fused_attention : 0 or 1
+        1 if one kernel computes attention and never writes the matrix of scores.
+    attention_share : 1
+        What the fused kernel reaches of the share that is usual for the generation of accelerator.
+    causal_skip : 0 or 1
+        1 if the kernel skips the half of the scores that causality masks.
+    dropout : 0 or 1
+        1 if dropout is in use.
+    tensor_overlap, data_overlap, expert_overlap : 1
+        Share of that traffic that arithmetic hides.
+    transfer_overlap : 1
+        Share of pipeline transfers that arithmetic hides.
+    host_latency : s
+        Of the host for each kernel; counts where kernels are shorter.
+    layer_latency : s
+        A layer and micro-batch in which the device waits for the host.
+    accumulation_bytes : B
+        Moved for each weight and micro-batch to add up its gradient.
+    optimizer_passes : 1
+        Time of the optimizer over reading and writing its states once.
+    gradient_bytes : B
+        Of a gradient when summed over data parallelism.
+    jitter : 1
+        Standard deviation of a rank's time, as a share of a step.
     """
 
     name: Any = ""
@@ -87,6 +105,8 @@ def stack(name: str | Iterable[str] = "NeMo 2025", constants: Mapping[str, float
     ValueError
         For a name that is not one of ``STACKS``.
 
+    Notes
+    -----
     Taught in chapter 07.
 
     >>> stack("Megatron 2021").fused_attention

@@ -108,7 +108,23 @@ def _holds_arrays(noun: Any) -> bool:
 
 def work(model: Transformer, cluster: Cluster | Server, plan: Plan, sequence: Any = None,
          stack: Stack | str = "NeMo 2025", constants: Constants | None = None) -> Work:  # fmt: skip
-    """What the plan asks of the bare machine; ``compose`` makes a step of it. Arguments as in ``step``."""
+    """What the plan asks of the bare machine; ``compose`` makes a step of it.
+
+    Parameters
+    ----------
+    model, cluster, plan, sequence, stack, constants
+        As for ``step``.
+
+    Returns
+    -------
+    Work
+        Layers, traffic and optimizer, before the stack's overlap and losses.
+
+    Notes
+    -----
+    Works out each distinct layer once, however many plans have it, which is what makes a search quick. Nothing is
+    checked here; ``step`` does that. Taught in chapter 07.
+    """
     c = catalog.constants("training") if constants is None else constants
     cluster = as_cluster(cluster)
     stack = named_stack(stack, constants) if isinstance(stack, str) else stack
@@ -173,7 +189,25 @@ def layer_seconds(w: LayerWork, how: Any, model: Transformer, s: Stack, dtype: s
 
 def compose(done: Work, model: Transformer, cluster: Cluster | Server, plan: Plan, batch: Any, sequence: Any = None,
             stack: Stack | str = "NeMo 2025", constants: Constants | None = None) -> TrainingStep:  # fmt: skip
-    """A software stack's step out of the work that a plan asks for; arguments as in ``step``."""
+    """A software stack's step out of the work that a plan asks for.
+
+    Parameters
+    ----------
+    done : Work
+        From ``work``, for the same model, cluster and plan.
+    model, cluster, plan, batch, sequence, stack, constants
+        As for ``step``.
+
+    Returns
+    -------
+    TrainingStep
+
+    Notes
+    -----
+    Equation: time = micro-batches x slowest stage + pipeline bubble + transfers + exposed data traffic + optimizer, and
+    stragglers on top: jitter x sqrt(2 ln ranks) of it. Nothing is checked here; ``step`` does that. Taught in
+    chapter 07.
+    """
     c = catalog.constants("training") if constants is None else constants
     cluster = as_cluster(cluster)
     s = named_stack(stack, constants) if isinstance(stack, str) else stack

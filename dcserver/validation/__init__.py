@@ -57,10 +57,25 @@ TABLES: dict[str, tuple[str, frozenset[str]]] = {
 def compare(table: str, rows: Sequence[Row]) -> Comparison:
     """Pair each row's measured values with the model's function for them.
 
+    Parameters
+    ----------
+    table : str
+        One of ``TABLES``.
+    rows : sequence of mappings
+        Column name to text, as ``csv.DictReader`` gives them.
+
+    Returns
+    -------
+    Comparison
+
     Raises
     ------
     ValueError
         For a table that no model predicts, or a cell that is not a number.
+
+    Notes
+    -----
+    Taught in chapter 17.
     """
     if table not in TABLES:
         raise ValueError(f"table {table!r} is not one of {', '.join(TABLES)}")
@@ -71,7 +86,21 @@ def compare(table: str, rows: Sequence[Row]) -> Comparison:
 def rule_of_thumb(scored: Score, rows: Sequence[Row]) -> dict[str, float | None] | None:
     """Errors of what people reckon with on the same values, where a table's module knows such a rule.
 
-    For training: 6 (8 with full recomputation) x parameters x tokens / half the peak.
+    Parameters
+    ----------
+    scored : Score
+        Of a table, from ``score_rows``.
+    rows : sequence of mappings
+        The same rows.
+
+    Returns
+    -------
+    dict or None
+        Number of values, and errors; None where no such rule is known.
+
+    Notes
+    -----
+    Equation, for training: 6 (8 with full recomputation) x parameters x tokens / half the peak. Taught in chapter 07.
     """
     module = importlib.import_module(f"dcserver.validation.{TABLES[scored.table][0]}")
     if not hasattr(module, "naive"):
@@ -86,17 +115,52 @@ def rule_of_thumb(scored: Score, rows: Sequence[Row]) -> dict[str, float | None]
 
 
 def score(table: str) -> Score:
-    """The score of the models on the package's own rows of a table."""
+    """The score of the models on the package's own rows of a table.
+
+    Parameters
+    ----------
+    table : str
+        One of ``TABLES``.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    ValueError
+        For a table that no model predicts.
+
+    Notes
+    -----
+    Equation: error = predicted / measured - 1, row by row; see ``score_rows``. Taught in chapter 02.
+    """
     return score_rows(table, catalog.measurements(table))
 
 
 def detect(columns: Iterable[str], stem: str = "") -> str:
     """Which table a file is, by its columns, or by its name where several tables share them.
 
+    Parameters
+    ----------
+    columns : iterable of str
+        Of the file.
+    stem : str
+        Its name without the ending.
+
+    Returns
+    -------
+    str
+        Name of a table.
+
     Raises
     ------
     ValueError
         If no table's columns are all there; the message names the missing columns of the closest one.
+
+    Notes
+    -----
+    Taught in chapter 17.
     """
     columns = set(columns)
     fits = [name for name, (_, needed) in TABLES.items() if needed <= columns]

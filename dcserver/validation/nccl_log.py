@@ -53,10 +53,8 @@ def read_nccl_tests(text: str, **columns: object) -> list[dict[str, str]]:
 
     Notes
     -----
-    Ranks are counted on the lines "Rank ... on HOST device ..."; HOSTs are the nodes. Sizes count as nccl-tests does: for
-    all_gather and reduce_scatter the whole buffer, not one rank's part.
-
-    Taught in chapter 07.
+    Ranks are counted on the lines "Rank ... on HOST device ..."; HOSTs are the nodes. Sizes count as nccl-tests does:
+    for all_gather and reduce_scatter the whole buffer, not one rank's part. Taught in chapter 07.
     """
     if not isinstance(text, str):
         raise ValueError(f"text={type(text).__name__} must be the log's text, not a file or its name")

@@ -62,16 +62,25 @@ class Moved(NamedTuple):
 class Calibration:
     """Constants of a family after a user's own measurements, and what these changed.
 
+    Taught in chapter 00.
+
     Attributes
     ----------
-    family : which constants
-    constants : all of the family, to hand to the models as ``constants=``
-    moved : the constants that the rows changed, by name
-    error_before, error_after : median absolute error on the rows used, without and with them; the fit minimises squares,
-        so where most rows were met and a few were not, the median may rise a little
-    values : how many measured values were used; a row may state several
-    rows : indices of the rows used
-    uncovered : index of each other row, and why it was not used
+    family : str
+        Which constants.
+    constants : mapping
+        All of the family, to hand to the models as ``constants=``.
+    moved : mapping
+        The constants that the rows changed, by name.
+    error_before, error_after : 1
+        Median absolute error on the rows used, without and with them; the fit minimises squares, so where most rows
+        were met and a few were not, the median may rise a little.
+    values : 1
+        Measured values used; a row may state several.
+    rows : int
+        Indices of the rows used.
+    uncovered : mapping
+        Index of each other row, and why it was not used.
     """
 
     family: str
@@ -134,10 +143,9 @@ def calibrate(rows: Sequence[Mapping[str, Any]], table: str | None = None, stren
 
     Notes
     -----
-    Fails where a machine differs from the model in kind, not in degree: then constants are bent to hide it, and
-    an error that stays large, or a constant at the edge of its bounds, is the sign. In the family "training" only constants
-    of the software stack that the rows used move, under that stack's name; other stacks' predictions stay.
-
+    Fails where a machine differs from the model in kind, not in degree: then constants are bent to hide it, and an
+    error that stays large, or a constant at the edge of its bounds, is the sign. In the family "training" only
+    constants of the software stack that the rows used move, under that stack's name; other stacks' predictions stay.
     Taught in chapter 07.
     """
     require_positive(strength=strength)

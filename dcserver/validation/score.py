@@ -26,8 +26,25 @@ class Comparison:
     """Measured values of a table beside a function that predicts them from a family's constants.
 
     ``rows``, ``quantities``, ``groups``, ``families`` and ``measured`` are aligned with what ``predict(constants)``
-    returns. A row may stand several times, once for each quantity measured. ``uncovered`` says for each
-    row that is not scored why not: no row is dropped silently.
+    returns. A row may stand several times, once for each quantity measured. ``uncovered`` says for each row that is not
+    scored why not: no row is dropped silently. Taught in chapter 17.
+
+    Attributes
+    ----------
+    rows : int
+        Index of each value's row.
+    quantities : str
+        What was measured.
+    groups : str
+        What is left out together.
+    measured : SI
+        The values.
+    predict : function
+        From constants to predictions.
+    uncovered : dict of str
+        Why a row is not scored, by its index.
+    families : str, optional
+        Error bar that each value belongs to.
     """
 
     rows: Sequence[int]
@@ -41,7 +58,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Score:
-    """How well a table was predicted; ``table_of_groups`` and ``rows`` hold the detail."""
+    """How well a table was predicted; ``table_of_groups`` and ``rows`` hold the detail.
+
+    Taught in chapter 02.
+
+    Attributes
+    ----------
+    table : str
+        Which one.
+    rows_total : 1
+        Rows that it has.
+    comparison : Comparison
+        Of its rows.
+    predicted : SI
+        Beside ``comparison.measured``.
+    """
 
     table: str
     rows_total: int
@@ -128,7 +159,20 @@ def _rounded(value: Any) -> float:
 class ErrorBar:
     """What measurements say about a family of answers: quantiles of measured / predicted, and errors.
 
-    ``low`` and ``high`` hold the central 80 %; ``residuals`` says which rows they come from.
+    ``low`` and ``high`` hold the central 80 %; ``residuals`` says which rows they come from. Taught in chapter 00.
+
+    Attributes
+    ----------
+    family : str
+        Of answers.
+    values : 1
+        That it rests on.
+    low, median, high : 1
+        Quantiles of measured over predicted; low to high hold four of five.
+    median_abs_error, p90_abs_error : 1
+        Of
+    residuals : str
+        Which rows they come from.
     """
 
     family: str
@@ -155,6 +199,10 @@ def error_bar(family: str) -> ErrorBar:
     ----------
     family : str
         One of ``validation.families()``: a table of measurements, or a quantity of one ("collectives:large").
+
+    Returns
+    -------
+    ErrorBar
 
     Raises
     ------
@@ -196,6 +244,10 @@ def interval(family: str, value: Any) -> tuple[Any, Any]:
     ------
     ValueError
         If no error bar was earned for that family.
+
+    Notes
+    -----
+    Taught in chapter 00.
     """
     bar = error_bar(family)
     value = np.asarray(value, dtype=float)
@@ -203,7 +255,16 @@ def interval(family: str, value: Any) -> tuple[Any, Any]:
 
 
 def families() -> list[str]:
-    """Every family that has an error bar."""
+    """Every family that has an error bar.
+
+    Returns
+    -------
+    list of str
+
+    Notes
+    -----
+    Taught in chapter 17.
+    """
     from importlib import resources
 
     names = sorted(p.name[:-4] for p in (resources.files("dcserver.catalog") / "error_bars").iterdir()
@@ -220,6 +281,19 @@ def score_rows(table: str, rows: Sequence[Row]) -> Score:
         Which table the rows belong to (see ``validation.TABLES``).
     rows : sequence of mappings
         Column name to text, as ``csv.DictReader`` gives them; an empty cell was not stated.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    ValueError
+        As in ``compare``.
+
+    Notes
+    -----
+    Taught in chapter 07.
     """
     from dcserver.validation import compare
 
@@ -232,7 +306,23 @@ def score_rows(table: str, rows: Sequence[Row]) -> Score:
 
 
 def number(row: Row, column: str) -> float:
-    """A cell as a finite number; NaN when it is absent, empty or no such number: then it counts as not stated."""
+    """A cell as a finite number; NaN when it is absent, empty or no such number: then it counts as not stated.
+
+    Parameters
+    ----------
+    row : mapping
+        Column name to text.
+    column : str
+        Which cell.
+
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    Taught in chapter 17.
+    """
     try:
         value = float(row.get(column) or "nan")
     except ValueError:
