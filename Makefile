@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Passed on to JupyterLab: make lab ARGS="--no-browser --port 8899"
 ARGS ?=
 
-.PHONY: help lab test matrix app assignment site class notebooks calibrate scoreboard compare bench format clean
+.PHONY: help lab test matrix app assignment site class notebooks calibrate scoreboard compare bench mutants format clean
 
 help:
 	@echo "make lab         open the course in JupyterLab (ARGS=\"--no-browser --port 8899\" are passed on)"
@@ -22,6 +22,7 @@ help:
 	@echo "make scoreboard  score every table of measurements and write the table into README.md"
 	@echo "make compare      this package beside its peers on the same published training steps (installs them)"
 	@echo "make bench       control latency, import time, evaluations a second"
+	@echo "make mutants     does a test mind if a model is changed? (ARGS=\"memory cost --sample 40\" for parts and a sample; all: hours)"
 	@echo "make format      ruff over code and notebooks"
 
 $(BIN)/python:
@@ -90,6 +91,13 @@ compare: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python tools/bench.py
+
+$(VENV)/.mutants: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test,mutants]'
+	touch $@
+
+mutants: $(VENV)/.mutants
+	$(BIN)/python tools/mutants.py $(ARGS)
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

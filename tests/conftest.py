@@ -1,7 +1,18 @@
 """Settings of all tests."""
 
-from hypothesis import HealthCheck, settings
+import os
+
+from hypothesis import HealthCheck, Phase, settings
 
 # No test depends on how busy the machine is: what is quick is measured by the benchmarks.
 settings.register_profile("dcserver", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("dcserver")
+# For tools/mutants.py: the same few examples each time, and no search for the simplest one that fails.
+settings.register_profile(
+    "mutants",
+    settings.get_profile("dcserver"),
+    max_examples=10,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dcserver"))
