@@ -1,6 +1,6 @@
 """How deep-learning servers work: compact models that take a point, a curve or a million designs alike.
 
-Floors, each importing only from below: units, checks and progress; catalog; the physics (compute, precision, memory,
+Floors, each importing only from below: units, arrays, checks and progress; catalog; the physics (compute, precision, memory,
 storage, queueing, interconnect, energy); the systems (training, inference, sharing, reliability, cost, edge, future);
 planning, applications, centre, validation and claims; and lab, the only part that knows notebooks. Each loads on first use.
 """

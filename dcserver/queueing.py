@@ -11,13 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_non_negative, require_positive, require_whole
 
 _MOST_SERVERS = 4096
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
 
 
 def utilization(arrival_rate: Any, service_time: Any, servers: Any = 1) -> Any:
@@ -52,7 +49,7 @@ def utilization(arrival_rate: Any, service_time: Any, servers: Any = 1) -> Any:
     require_positive(service_time=service_time)
     require_whole(servers=servers)
     load = np.asarray(arrival_rate, dtype=float) * np.asarray(service_time, dtype=float) / np.asarray(servers)
-    return _plain(load)
+    return plain_float(load)
 
 
 def waiting_probability(arrival_rate: Any, service_time: Any, servers: Any = 1) -> Any:
@@ -94,7 +91,7 @@ def waiting_probability(arrival_rate: Any, service_time: Any, servers: Any = 1) 
         blocked = np.where(c <= count, offered * blocked / (c + offered * blocked), blocked)
     with np.errstate(divide="ignore", invalid="ignore"):
         waits = blocked / (1 - load * (1 - blocked))
-    return _plain(np.where(load >= 1, 1.0, waits))
+    return plain_float(np.where(load >= 1, 1.0, waits))
 
 
 def mean_wait(arrival_rate: Any, service_time: Any, servers: Any = 1, *, arrival_variation: Any = 1.0,
@@ -137,7 +134,7 @@ def mean_wait(arrival_rate: Any, service_time: Any, servers: Any = 1, *, arrival
     spread = (np.asarray(arrival_variation, dtype=float) + np.asarray(service_variation, dtype=float)) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         wait = chance * np.asarray(service_time) / (np.asarray(servers) * (1 - load)) * spread
-    return _plain(np.where(load >= 1, np.inf, wait))
+    return plain_float(np.where(load >= 1, np.inf, wait))
 
 
 def wait_quantile(share: Any, arrival_rate: Any, service_time: Any, servers: Any = 1) -> Any:
@@ -174,7 +171,7 @@ def wait_quantile(share: Any, arrival_rate: Any, service_time: Any, servers: Any
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.asarray(service_time) / (np.asarray(servers) * (1 - load))
         wait = np.maximum(np.log(chance / (1 - share)), 0.0) * scale
-    return _plain(np.where(load >= 1, np.inf, wait))
+    return plain_float(np.where(load >= 1, np.inf, wait))
 
 
 def waits(arrivals: Any, services: Any, servers: int = 1) -> np.ndarray:

@@ -12,7 +12,7 @@ import dcserver
 PACKAGE = Path(dcserver.__file__).parent
 PHYSICS, SYSTEMS = 2, 3
 FLOORS = {
-    "units": 0, "checks": 0, "progress": 0, "catalog": 1,
+    "units": 0, "arrays": 0, "checks": 0, "progress": 0, "catalog": 1,
     "compute": PHYSICS, "memory": PHYSICS, "interconnect": PHYSICS, "energy": PHYSICS,
     "precision": PHYSICS, "storage": PHYSICS, "queueing": PHYSICS,
     "training": SYSTEMS, "inference": SYSTEMS, "sharing": SYSTEMS, "reliability": SYSTEMS, "cost": SYSTEMS,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.catalog import ConvNet
 from dcserver.checks import require_between, require_positive, require_whole
-from dcserver.compute.hardware import plain
 
 
 def patch(network: ConvNet, edge: Any, reference: float = 128.0) -> ConvNet:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.checks import require_positive, require_whole
-from dcserver.compute.hardware import plain
 
 
 def raw_rate(width: Any, height: Any, frames: Any, bits: Any = 24) -> Any:

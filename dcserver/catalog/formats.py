@@ -10,11 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.catalog.nouns import Noun, described, fact, text
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
 
 
 def power_of_two(exponent: Any) -> Any:
@@ -49,33 +46,33 @@ class NumberFormat(Noun):
         A whole number is a float that is subnormal throughout: its steps are 1 everywhere.
         """
         whole = np.asarray(self.exponent_bits) == 0
-        return _plain(np.where(whole, self.mantissa_bits, 1.0 - np.nan_to_num(self.exponent_bias)))
+        return plain_float(np.where(whole, self.mantissa_bits, 1.0 - np.nan_to_num(self.exponent_bias)))
 
     @property
     def smallest_normal(self) -> Any:
         """Smallest number with all its digits; NaN for whole numbers, which have none such."""
         normal = power_of_two(self.lowest_exponent)
-        return _plain(np.where(np.asarray(self.exponent_bits) == 0, np.nan, normal))
+        return plain_float(np.where(np.asarray(self.exponent_bits) == 0, np.nan, normal))
 
     @property
     def smallest_subnormal(self) -> Any:
         """Smallest number above zero, and the step between numbers below the smallest normal one."""
-        return _plain(power_of_two(np.asarray(self.lowest_exponent) - self.mantissa_bits))
+        return plain_float(power_of_two(np.asarray(self.lowest_exponent) - self.mantissa_bits))
 
     @property
     def epsilon(self) -> Any:
         """Step from 1 to the next larger number."""
-        return _plain(power_of_two(np.maximum(0.0, self.lowest_exponent) - self.mantissa_bits))
+        return plain_float(power_of_two(np.maximum(0.0, self.lowest_exponent) - self.mantissa_bits))
 
     @property
     def decimal_digits(self) -> Any:
         """Decimal digits that a normal number carries: (mantissa bits + the implied one) x log10(2)."""
         implied = np.asarray(self.exponent_bits) > 0
-        return _plain((np.asarray(self.mantissa_bits) + implied) * np.log10(2.0))
+        return plain_float((np.asarray(self.mantissa_bits) + implied) * np.log10(2.0))
 
     @property
     def bytes(self) -> Any:
         """Bytes of one number in memory, with its share of its block's scale."""
         own = np.where(np.isnan(self.storage_bytes), np.asarray(self.bits) / 8.0, self.storage_bytes)
         shared = np.nan_to_num(np.asarray(self.scale_bits) / np.asarray(self.block_size)) / 8.0
-        return _plain(own + shared)
+        return plain_float(own + shared)

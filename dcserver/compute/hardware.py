@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.catalog import DTYPES, Accelerator, Cpu
 from dcserver.checks import require_choice
 
@@ -18,12 +19,6 @@ DEVICE_DTYPES = (*DTYPES, "fp8_e4m3", "fp8_e5m2")
 def gemm_constants(constants: Constants | None) -> Constants:
     """The given constants, or the catalog's for matrix products and memory streams."""
     return catalog.constants("gemm") if constants is None else constants
-
-
-def plain(value: Any) -> Any:
-    """A float for a 0-d array, an array for anything larger."""
-    array = np.asarray(value)
-    return array if array.ndim else array.item()
 
 
 def bytes_of(dtype: str) -> float:

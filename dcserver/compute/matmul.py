@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import energy
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_non_negative, require_positive, require_whole
 from dcserver.compute.hardware import (
@@ -22,7 +23,6 @@ from dcserver.compute.hardware import (
     matrix_units,
     peak_flops,
     pipeline_share,
-    plain,
     power_limit_or_known,
     require_known,
     stream_share,

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_choice, require_non_negative, require_whole
-from dcserver.compute.hardware import Constants, bytes_of, gemm_constants, plain
+from dcserver.compute.hardware import Constants, bytes_of, gemm_constants
 from dcserver.compute.streams import memory_bandwidth
 from dcserver.units import format_bytes, format_rate, format_time
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog, energy
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, Cpu
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive
 from dcserver.compute.hardware import (
@@ -16,7 +17,6 @@ from dcserver.compute.hardware import (
     l2_bandwidth,
     peak_flops,
     pipeline_share,
-    plain,
     power_limit_or_known,
     require_known,
     shared_bandwidth,

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, Cpu, Server
 from dcserver.checks import require_between, require_non_negative, require_positive
-from dcserver.compute.hardware import Constants, bytes_of, clock, gemm_constants, peak_flops, plain, require_known
+from dcserver.compute.hardware import Constants, bytes_of, clock, gemm_constants, peak_flops, require_known
 from dcserver.compute.matmul import matmul
 from dcserver.compute.operators import byte_time
 from dcserver.compute.roofline import roofline

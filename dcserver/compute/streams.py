@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
-from dcserver.compute.hardware import Constants, compute_units, gemm_constants, plain, require_known
+from dcserver.compute.hardware import Constants, compute_units, gemm_constants, require_known
 
 
 def littles_law(bandwidth: Any, latency: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
-from dcserver.cost.finance import decaying, plain
+from dcserver.cost.finance import decaying
 from dcserver.cost.owning import HOURS
 
 Draws = dict[str, np.ndarray]
@@ -48,7 +49,9 @@ def break_even_utilization(fixed_per_hour: Any, variable_per_used_hour: Any, ren
     """
     require_non_negative(fixed_per_hour=fixed_per_hour, variable_per_used_hour=variable_per_used_hour, rent=rent)
     left = np.asarray(rent, dtype=float) - variable_per_used_hour
-    return plain(np.where(left > 0, np.asarray(fixed_per_hour, dtype=float) / np.where(left > 0, left, 1.0), np.inf))
+    return plain_float(
+        np.where(left > 0, np.asarray(fixed_per_hour, dtype=float) / np.where(left > 0, left, 1.0), np.inf)
+    )
 
 
 def rent_or_own(months: Any, price: Any, running: Any, rent: Any, utilization: Any = 0.7, price_decline: Any = 0.0,
@@ -101,7 +104,7 @@ def rent_or_own(months: Any, price: Any, running: Any, rent: Any, utilization: A
     fetched = np.asarray(resale, dtype=float) * np.exp(-(lose + r) * t)
     owned = np.asarray(price, dtype=float) * (1 - fetched) + HOURS * np.asarray(running) * decaying(r, t)
     rented = HOURS * np.asarray(utilization, dtype=float) * rent * decaying(fall + r, t)
-    return plain(owned), plain(rented)
+    return plain_float(owned), plain_float(rented)
 
 
 def break_even_months(price: Any, running: Any, rent: Any, utilization: Any = 0.7, price_decline: Any = 0.0,
@@ -146,7 +149,7 @@ def break_even_months(price: Any, running: Any, rent: Any, utilization: Any = 0.
     low, high = (np.take_along_axis(ahead, at + k, -1)[..., 0] for k in (0, 1))
     share = np.where(high > low, -low / np.where(high > low, high - low, 1.0), 0.0)
     months = (at[..., 0] + np.clip(share, 0, 1)) * (grid[1] - grid[0])
-    return plain(np.where(never, np.inf, np.where(always, 0.0, np.round(months, 3))))
+    return plain_float(np.where(never, np.inf, np.where(always, 0.0, np.round(months, 3))))
 
 
 def draws(ranges: Mapping[str, Range], count: int = 100_000, seed: int = 0) -> Draws:
@@ -209,7 +212,7 @@ class Spread:
 
     def quantile(self, share: Any) -> Any:
         """The value below which this share of the worlds lies."""
-        return plain(np.quantile(self.values, share))
+        return plain_float(np.quantile(self.values, share))
 
     @property
     def median(self) -> float:

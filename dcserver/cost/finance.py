@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive
 from dcserver.units import format_percent
-
-
-def plain(value: Any) -> Any:
-    """A plain number for a single value, an array for several."""
-    value = np.asarray(value, dtype=float)
-    return value if value.ndim else float(value)
 
 
 def annuity_factor(rate: Any, years: Any) -> Any:
@@ -49,7 +44,7 @@ def annuity_factor(rate: Any, years: Any) -> Any:
     require_positive(years=years)
     rate, years = np.asarray(rate, dtype=float), np.asarray(years, dtype=float)
     safe = np.where(rate > 1e-9, rate, 1.0)  # without interest the formula reads 0 / 0
-    return plain(np.where(rate > 1e-9, safe / -np.expm1(-years * np.log1p(safe)), 1 / years))
+    return plain_float(np.where(rate > 1e-9, safe / -np.expm1(-years * np.log1p(safe)), 1 / years))
 
 
 def present_value(payments: Any, rate: Any) -> Any:
@@ -79,7 +74,7 @@ def present_value(payments: Any, rate: Any) -> Any:
     require_between(0, 10, rate=rate)
     payments = np.asarray(payments, dtype=float)
     when = np.arange(1, payments.shape[-1] + 1)
-    return plain(np.sum(payments / (1 + np.asarray(rate, dtype=float)[..., None]) ** when, axis=-1))
+    return plain_float(np.sum(payments / (1 + np.asarray(rate, dtype=float)[..., None]) ** when, axis=-1))
 
 
 def capital_cost(price: Any, residual: Any, rate: Any, years: Any) -> tuple[Any, Any]:
@@ -118,7 +113,9 @@ def capital_cost(price: Any, residual: Any, rate: Any, years: Any) -> tuple[Any,
     price, residual = np.asarray(price, dtype=float), np.asarray(residual, dtype=float)
     both = price * (1 - residual * (1 + np.asarray(rate, dtype=float)) ** -np.asarray(years, dtype=float)) * factor
     depreciation = price * (1 - residual) / years
-    return plain(depreciation), plain(np.maximum(both - depreciation, 0.0))  # without interest: nothing, not -1e-17
+    return plain_float(depreciation), plain_float(
+        np.maximum(both - depreciation, 0.0)
+    )  # without interest: nothing, not -1e-17
 
 
 def mean_rent(rent: Any, decline: Any, years: Any, rate: Any = 0.0) -> Any:
@@ -159,7 +156,7 @@ def mean_rent(rent: Any, decline: Any, years: Any, rate: Any = 0.0) -> Any:
     require_between(0, 10, rate=rate)
     fall = -np.log1p(-np.asarray(decline, dtype=float))
     discount, t = np.log1p(np.asarray(rate, dtype=float)), np.asarray(years, dtype=float)
-    return plain(np.asarray(rent, dtype=float) * decaying(fall + discount, t) / decaying(discount, t))
+    return plain_float(np.asarray(rent, dtype=float) * decaying(fall + discount, t) / decaying(discount, t))
 
 
 def decaying(rate: Any, t: Any) -> Any:
@@ -276,7 +273,7 @@ def compound(value: Any, growth: Any, years: Any) -> Any:
     """
     require_non_negative(value=value)
     require_between(-1, 100, growth=growth)
-    return plain(np.asarray(value, dtype=float) * (1 + np.asarray(growth, dtype=float)) ** years)
+    return plain_float(np.asarray(value, dtype=float) * (1 + np.asarray(growth, dtype=float)) ** years)
 
 
 def implied_growth(start: Any, end: Any, years: Any) -> Any:
@@ -307,4 +304,4 @@ def implied_growth(start: Any, end: Any, years: Any) -> Any:
     0.264
     """
     require_positive(start=start, end=end, years=years)
-    return plain((np.asarray(end, dtype=float) / start) ** (1 / np.asarray(years, dtype=float)) - 1)
+    return plain_float((np.asarray(end, dtype=float) / start) ** (1 / np.asarray(years, dtype=float)) - 1)

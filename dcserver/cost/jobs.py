@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive
-from dcserver.cost.finance import plain
 from dcserver.training import TrainingStep
 from dcserver.units import format_energy, format_money, format_percent, format_time, hour, kWh
 
@@ -56,7 +56,7 @@ class RunCost:
     @property
     def per_million_tokens(self) -> Any:
         """USD for a million tokens seen in training."""
-        return plain(np.asarray(self.bill) / self.tokens * 1e6)
+        return plain_float(np.asarray(self.bill) / self.tokens * 1e6)
 
     def __str__(self) -> str:
         if np.ndim(self.bill):
@@ -126,13 +126,13 @@ def training_run(step: TrainingStep, tokens: Any, price: Any, goodput: Any = 0.9
     hours = time / hour * step.plan.accelerators
     bill = hours * np.asarray(price, dtype=float)
     useful = bill * share
-    parts = {name: plain(useful * sum(np.asarray(step.breakdown[part]) for part in group) / step.time)
+    parts = {name: plain_float(useful * sum(np.asarray(step.breakdown[part]) for part in group) / step.time)
              for name, group in GROUPS.items()}  # fmt: skip
-    parts["failures and restarts"] = plain(bill - useful)
-    low, high = (plain(bill * np.asarray(end) / step.time) for end in step.interval)
+    parts["failures and restarts"] = plain_float(bill - useful)
+    low, high = (plain_float(bill * np.asarray(end) / step.time) for end in step.interval)
     energy = time * step.power * pue
-    return RunCost(plain(bill), parts, plain(hours), plain(time), plain(energy), plain(tokens), (low, high),
-                   plain(energy * np.asarray(tariff, dtype=float)))  # fmt: skip
+    return RunCost(plain_float(bill), parts, plain_float(hours), plain_float(time), plain_float(energy), plain_float(tokens), (low, high),
+                   plain_float(energy * np.asarray(tariff, dtype=float)))  # fmt: skip
 
 
 def token_price(tokens_per_second: Any, price: Any, accelerators: Any = 1, utilization: Any = 1.0) -> Any:
@@ -170,4 +170,4 @@ def token_price(tokens_per_second: Any, price: Any, accelerators: Any = 1, utili
     require_non_negative(price=price)
     require_between(0, 1, utilization=utilization)
     work = hour * np.asarray(tokens_per_second, dtype=float) * utilization
-    return plain(np.asarray(price, dtype=float) * accelerators / work * 1e6)
+    return plain_float(np.asarray(price, dtype=float) * accelerators / work * 1e6)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog import Server
 from dcserver.checks import require_between, require_non_negative, require_positive
-from dcserver.cost.finance import annuity_factor, capital_cost, plain
+from dcserver.cost.finance import annuity_factor, capital_cost
 from dcserver.energy import power_limit_of, server_power
 from dcserver.units import format_money, format_percent, hour, year
 
@@ -63,28 +64,28 @@ class Ownership:
     @property
     def total(self) -> Any:
         """USD a year."""
-        return plain(sum(np.asarray(v, dtype=float) for v in self.breakdown.values()))
+        return plain_float(sum(np.asarray(v, dtype=float) for v in self.breakdown.values()))
 
     @property
     def per_hour(self) -> Any:
         """USD for each hour that an accelerator is owned, whether it works or not."""
-        return plain(self.total / (np.asarray(self.accelerators) * HOURS))
+        return plain_float(self.total / (np.asarray(self.accelerators) * HOURS))
 
     @property
     def per_used_hour(self) -> Any:
         """USD for each hour that an accelerator works: what a rent has to be held against."""
-        return plain(self.per_hour / np.asarray(self.utilization, dtype=float))
+        return plain_float(self.per_hour / np.asarray(self.utilization, dtype=float))
 
     @property
     def fixed_per_hour(self) -> Any:
         """USD an accelerator and hour that are due even if it stands idle."""
-        return plain((self.total - self.spared) / (np.asarray(self.accelerators) * HOURS))
+        return plain_float((self.total - self.spared) / (np.asarray(self.accelerators) * HOURS))
 
     @property
     def variable_per_used_hour(self) -> Any:
         """USD that an hour of work adds: electricity above idle, at the meter."""
         work = np.asarray(self.accelerators, dtype=float) * HOURS * self.utilization
-        return plain(np.asarray(self.spared, dtype=float) / work)
+        return plain_float(np.asarray(self.spared, dtype=float) / work)
 
     def __str__(self) -> str:
         if np.ndim(self.total):
@@ -204,7 +205,7 @@ def own(server: Server, servers: Any = 1, *, server_price: Any = None, utilizati
         electricity, electricity * (q["pue"] - 1), n / q["servers_per_administrator"] * q["salary"],
         q["software"] * n * server.accelerators, q["maintenance"] * hardware, removal, n * server.accelerators, use,
         spared, hardware)  # fmt: skip
-    return Ownership(*(plain(p) for p in parts))
+    return Ownership(*(plain_float(p) for p in parts))
 
 
 def stated_cost(instance_price: Any, hours: Any, transfer: Any = 0.0, staff: Any = 0.0) -> Any:
@@ -231,4 +232,4 @@ def stated_cost(instance_price: Any, hours: Any, transfer: Any = 0.0, staff: Any
         For ``instance_price``, ``hours``, ``transfer`` or ``staff`` below 0.
     """
     require_non_negative(instance_price=instance_price, hours=hours, transfer=transfer, staff=staff)
-    return plain(np.asarray(instance_price, dtype=float) * hours + transfer + staff)
+    return plain_float(np.asarray(instance_price, dtype=float) * hours + transfer + staff)

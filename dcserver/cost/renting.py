@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive, require_whole
-from dcserver.cost.finance import plain
 from dcserver.units import GB, TB, day, format_percent, format_time, year
 
 MONTH = year / 12
@@ -85,7 +85,7 @@ def billed(seconds: Any, granularity: Any = 1.0, minimum: Any = 0.0) -> Any:
     seconds, step = np.asarray(seconds, dtype=float), np.asarray(granularity, dtype=float)
     # A job of exactly three hours must not be charged a fourth because 3 x 3600 was not exact.
     up = step * np.ceil(np.round(seconds / step, 9))
-    return plain(np.where(seconds > 0, np.maximum(up, minimum), 0.0))
+    return plain_float(np.where(seconds > 0, np.maximum(up, minimum), 0.0))
 
 
 def egress(bytes_a_month: Any, free: Any = None, constants: Mapping[str, float] | None = None) -> Any:
@@ -124,7 +124,7 @@ def egress(bytes_a_month: Any, free: Any = None, constants: Mapping[str, float] 
     for tier, ends in _TIERS.items():
         total = total + np.clip(left - begins, 0.0, ends - begins) * catalog.price(f"data out {tier}").price / GB
         begins = ends
-    return plain(np.round(total, 9))
+    return plain_float(np.round(total, 9))
 
 
 def committed(price: Any, utilization: Any) -> Any:
@@ -157,7 +157,7 @@ def committed(price: Any, utilization: Any) -> Any:
     require_non_negative(price=price)
     require_positive(utilization=utilization)
     require_between(0, 1, utilization=utilization)
-    return plain(np.asarray(price, dtype=float) / utilization)
+    return plain_float(np.asarray(price, dtype=float) / utilization)
 
 
 def reclaim_rate(monthly_share: Any, servers: Any = 1) -> Any:
@@ -183,7 +183,7 @@ def reclaim_rate(monthly_share: Any, servers: Any = 1) -> Any:
     """
     require_between(0, 0.999, monthly_share=monthly_share)
     require_whole(servers=servers)
-    return plain(-np.asarray(servers, dtype=float) * np.log1p(-np.asarray(monthly_share, dtype=float)) / MONTH)
+    return plain_float(-np.asarray(servers, dtype=float) * np.log1p(-np.asarray(monthly_share, dtype=float)) / MONTH)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Spot:
     @property
     def breakdown(self) -> dict[str, Any]:
         """Parts that sum to the price, USD for an hour of useful work."""
-        return {"asked": self.asked, "lost and repeated": plain(np.asarray(self.price) - self.asked)}
+        return {"asked": self.asked, "lost and repeated": plain_float(np.asarray(self.price) - self.asked)}
 
     def __str__(self) -> str:
         if np.ndim(self.price):
@@ -273,7 +273,7 @@ def spot(price: Any, interruptions: Any, interval: Any = None, checkpoint: Any =
     elapsed = paid * (1 + rate * np.asarray(wait, dtype=float))
     asked = np.asarray(price, dtype=float)
     parts = np.broadcast_arrays(asked * paid, asked, paid, elapsed, work)
-    return Spot(*(plain(p) for p in parts))
+    return Spot(*(plain_float(p) for p in parts))
 
 
 def best_interval(interruptions: Any, checkpoint: Any) -> Any:
@@ -308,7 +308,7 @@ def best_interval(interruptions: Any, checkpoint: Any) -> Any:
     for _ in range(30):
         gap = np.exp(-x - safe * save) - 1 + x
         x = np.clip(x - gap / np.maximum(1 - np.exp(-x - safe * save), 1e-12), 0.0, 1.0)
-    return plain(np.where(rate > 0, np.clip(x / safe, 1.0, longest), longest))
+    return plain_float(np.where(rate > 0, np.clip(x / safe, 1.0, longest), longest))
 
 
 def simulate_spot(work: float, interruptions: float, interval: float, checkpoint: float = 60.0, restart: float = 600.0,

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.catalog import Radio
 from dcserver.checks import require_non_negative, require_positive
-from dcserver.edge.path import Constants, edge_constants, plain
+from dcserver.edge.path import Constants, edge_constants
 
 
 def normal_quantile(share: Any) -> Any:
@@ -25,7 +26,7 @@ def normal_quantile(share: Any) -> Any:
     if not ((share > 0) & (share < 1)).all():
         raise ValueError(f"share={share} must lie between 0 and 1, both left out")
     # A handful of shares, whatever the number of designs.
-    return plain(np.array([NormalDist().inv_cdf(s) for s in share.ravel()]).reshape(share.shape))
+    return plain_float(np.array([NormalDist().inv_cdf(s) for s in share.ravel()]).reshape(share.shape))
 
 
 def access_mean(radio: Radio) -> Any:
@@ -52,7 +53,7 @@ def access_mean(radio: Radio) -> Any:
     """
     require_positive(access=radio.access)
     spread = np.asarray(radio.access_spread, dtype=float)
-    return plain(np.asarray(radio.access) * np.exp(spread**2 / 2))
+    return plain_float(np.asarray(radio.access) * np.exp(spread**2 / 2))
 
 
 def access_quantile(radio: Radio, share: Any) -> Any:
@@ -85,7 +86,7 @@ def access_quantile(radio: Radio, share: Any) -> Any:
     """
     require_positive(access=radio.access)
     spread = np.asarray(radio.access_spread, dtype=float)
-    return plain(np.asarray(radio.access) * np.exp(spread * np.asarray(normal_quantile(share))))
+    return plain_float(np.asarray(radio.access) * np.exp(spread * np.asarray(normal_quantile(share))))
 
 
 def send_time(payload: Any, rate: Any, constants: Constants | None = None) -> Any:
@@ -114,7 +115,7 @@ def send_time(payload: Any, rate: Any, constants: Constants | None = None) -> An
     require_non_negative(payload=payload)
     require_positive(rate=rate)
     headers = edge_constants(constants)["header_share"]
-    return plain(np.asarray(payload, dtype=float) * (1 + headers) / np.asarray(rate, dtype=float))
+    return plain_float(np.asarray(payload, dtype=float) * (1 + headers) / np.asarray(rate, dtype=float))
 
 
 def radio_energy(radio: Radio, sent: Any, received: Any = 0.0, connected: Any = 0.0,
@@ -153,7 +154,7 @@ def radio_energy(radio: Radio, sent: Any, received: Any = 0.0, connected: Any = 
     require_non_negative(sent=sent, received=received, connected=connected)
     grown = 1 + edge_constants(constants)["header_share"]
     up, down = (np.asarray(b, dtype=float) * grown for b in (sent, received))
-    return plain(up * radio.uplink_energy + down * radio.downlink_energy
+    return plain_float(up * radio.uplink_energy + down * radio.downlink_energy
                  + np.asarray(connected, dtype=float) * radio.connected_power)  # fmt: skip
 
 
@@ -188,4 +189,4 @@ def network_energy(moved: Any, mobile: Any = True, constants: Constants | None =
     require_non_negative(moved=moved)
     c = edge_constants(constants)
     each = np.where(np.asarray(mobile, dtype=bool), c["mobile_network_energy"], c["fixed_network_energy"])
-    return plain(np.asarray(moved, dtype=float) * each)
+    return plain_float(np.asarray(moved, dtype=float) * each)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import queueing
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
 from dcserver.edge.access import normal_quantile, send_time
-from dcserver.edge.path import Constants, plain
+from dcserver.edge.path import Constants
 from dcserver.progress import Progress, reporter
 from dcserver.units import format_money, hour, kWh, year
 
@@ -68,7 +69,7 @@ def devices_within(wait: Any, rate: Any, service_time: Any, servers: Any = 1, sh
         waits = np.asarray(queueing.wait_quantile(share, middle * rate, service, servers)) / 2
         fits = waits <= wait
         low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
-    return plain(low)
+    return plain_float(low)
 
 
 def camera_waits(devices: int, frame_rate: float, service_time: float, frames: int = 40, draws: int = 50,
@@ -229,7 +230,7 @@ def capacity_for(devices: Any, active: Any, each: Any, share: float = 0.99) -> A
     require_between(0, 1, active=active)
     n, p = np.asarray(devices, dtype=float), np.asarray(active, dtype=float)
     needed = np.ceil(n * p + max(normal_quantile(share), 0.0) * np.sqrt(n * p * (1 - p)) - 1e-9)
-    return plain(np.minimum(n, needed) * np.asarray(each, dtype=float))
+    return plain_float(np.minimum(n, needed) * np.asarray(each, dtype=float))
 
 
 @dataclass(frozen=True)
@@ -337,7 +338,7 @@ def fleet_cost(devices: Any, *, stream: Any, result: Any, device_price: Any, dev
     parts = {"hardware": side_by_side(price, year / np.asarray(lifetime)), "rent": side_by_side(rent),
              "uplink": side_by_side(sent, np.asarray(uplink_price)),
              "electricity": side_by_side(watts, np.asarray(electricity) * year)}  # fmt: skip
-    return Fleet(sum(parts.values()), parts, plain(boxes), plain(cards), side_by_side(sent))  # type: ignore[arg-type]
+    return Fleet(sum(parts.values()), parts, plain_float(boxes), plain_float(cards), side_by_side(sent))  # type: ignore[arg-type]
 
 
 def update_time(
@@ -376,7 +377,7 @@ def update_time(
     """
     require_non_negative(model_bytes=model_bytes, devices=devices)
     require_between(0, 1, changed=changed)
-    return plain(np.asarray(devices, dtype=float)
+    return plain_float(np.asarray(devices, dtype=float)
                  * np.asarray(send_time(np.asarray(model_bytes, dtype=float) * np.asarray(changed), rate, constants)))  # fmt: skip
 
 
@@ -405,4 +406,4 @@ def electricity_price(dollars_a_kwh: Any) -> Any:
     1e-07
     """
     require_non_negative(dollars_a_kwh=dollars_a_kwh)
-    return plain(np.asarray(dollars_a_kwh, dtype=float) / kWh)
+    return plain_float(np.asarray(dollars_a_kwh, dtype=float) / kWh)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative
 from dcserver.interconnect import propagation_delay, reach
 
@@ -18,11 +19,6 @@ _EARTH = 6.371e6  # m, mean radius
 def edge_constants(constants: Constants | None) -> Constants:
     """The given constants, or the catalog's of the family "edge"."""
     return catalog.constants("edge") if constants is None else constants
-
-
-def plain(value: Any) -> Any:
-    """A float for a 0-d array, an array for anything larger."""
-    return value if np.ndim(value) else float(value)
 
 
 def great_circle(latitude: Any, longitude: Any, other_latitude: Any, other_longitude: Any) -> Any:
@@ -53,7 +49,7 @@ def great_circle(latitude: Any, longitude: Any, other_latitude: Any, other_longi
     north, other, turn = (np.radians(np.asarray(v, dtype=float)) for v in
                           (latitude, other_latitude, np.subtract(other_longitude, longitude)))  # fmt: skip
     half = np.sin((other - north) / 2) ** 2 + np.cos(north) * np.cos(other) * np.sin(turn / 2) ** 2
-    return plain(2 * _EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+    return plain_float(2 * _EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
 
 
 def round_trip(distance: Any, hops: Any = 0, route_factor: Any = None, constants: Constants | None = None) -> Any:
@@ -94,7 +90,7 @@ def round_trip(distance: Any, hops: Any = 0, route_factor: Any = None, constants
     require_non_negative(distance=distance, hops=hops)
     require_between(1, 100, route_factor=factor)
     one_way = np.asarray(propagation_delay(distance)) * np.asarray(factor, dtype=float)
-    return plain(2 * (one_way + np.asarray(hops, dtype=float) * c["hop_latency"]))
+    return plain_float(2 * (one_way + np.asarray(hops, dtype=float) * c["hop_latency"]))
 
 
 def farthest(seconds: Any, route_factor: Any = None, constants: Constants | None = None) -> Any:
@@ -129,4 +125,4 @@ def farthest(seconds: Any, route_factor: Any = None, constants: Constants | None
     factor = edge_constants(constants)["route_factor"] if route_factor is None else route_factor
     require_between(1, 100, route_factor=factor)
     left = np.maximum(np.asarray(seconds, dtype=float), 0.0)
-    return plain(np.asarray(reach(left)) / np.asarray(factor, dtype=float))
+    return plain_float(np.asarray(reach(left)) / np.asarray(factor, dtype=float))

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from dcserver import queueing
+from dcserver.arrays import plain_float
 from dcserver.catalog import Radio
 from dcserver.checks import require_non_negative, require_positive, require_whole
 from dcserver.edge.access import access_mean, normal_quantile, send_time
-from dcserver.edge.path import Constants, plain, round_trip
+from dcserver.edge.path import Constants, round_trip
 from dcserver.units import format_time
 
 PARTS = ("capture", "coding", "radio", "sending", "distance", "queue", "compute", "answer back")
@@ -143,8 +144,8 @@ def respond(compute_time: Any, sent: Any = 0.0, answer: Any = 0.0, *, radio: Rad
     limit = np.array(PARTS, dtype=object)[np.stack(each).argmax(0)]
     fixed = sum(v for k, v in parts.items() if k not in ("radio", "queue"))
     up = np.broadcast_to(1 - outage, np.shape(total))
-    return Response(plain(total), {k: plain(v) for k, v in parts.items()}, limit if np.ndim(limit) else str(limit),
-                    plain(up), plain(fixed), median, spread, arrival_rate, service, servers)  # fmt: skip
+    return Response(plain_float(total), {k: plain_float(v) for k, v in parts.items()}, limit if np.ndim(limit) else str(limit),
+                    plain_float(up), plain_float(fixed), median, spread, arrival_rate, service, servers)  # fmt: skip
 
 
 def simulate(response: Response, questions: int = 20_000, seed: int = 0) -> np.ndarray:
@@ -224,9 +225,9 @@ def percentile(response: Response, share: float, questions: int = 20_000, seed: 
     """
     if not np.any(np.asarray(response.arrival_rate) > 0):
         z = normal_quantile(share)
-        return plain(np.asarray(response.fixed) + response.access_median * np.exp(response.access_spread * z))
+        return plain_float(np.asarray(response.fixed) + response.access_median * np.exp(response.access_spread * z))
     normal_quantile(share)
-    return plain(np.quantile(simulate(response, questions, seed), share, axis=-1, method="higher"))
+    return plain_float(np.quantile(simulate(response, questions, seed), share, axis=-1, method="higher"))
 
 
 def in_time(response: Response, deadline: Any, questions: int = 20_000, seed: int = 0) -> Any:
@@ -257,4 +258,4 @@ def in_time(response: Response, deadline: Any, questions: int = 20_000, seed: in
     require_non_negative(deadline=deadline)
     played = simulate(response, questions, seed)
     met = (played <= np.asarray(deadline, dtype=float)[..., None]).mean(-1)
-    return plain(np.asarray(response.availability) * met)
+    return plain_float(np.asarray(response.availability) * met)

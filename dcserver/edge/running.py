@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import compute, energy
+from dcserver.arrays import plain_float
 from dcserver.catalog import Accelerator, dtype_bytes
 from dcserver.checks import require_non_negative, require_whole
 from dcserver.compute import memory_bandwidth
@@ -140,7 +141,7 @@ def run(network: Network, accelerator: Accelerator, dtype: str = "fp16", batch: 
     parts = {"arithmetic": arithmetic.sum(-1), "memory": (busy - arithmetic).sum(-1), "launches": launch.sum(-1)}
     stacked = np.stack(list(parts.values()))
     limit = np.array(PARTS, dtype=object)[stacked.argmax(0)]
-    return Run(_plain(time.sum(-1)), _plain(joules.sum(-1)), time, joules, {k: _plain(v) for k, v in parts.items()},
+    return Run(plain_float(time.sum(-1)), plain_float(joules.sum(-1)), time, joules, {k: plain_float(v) for k, v in parts.items()},
                batch, limit if np.ndim(limit) else str(limit))  # fmt: skip
 
 
@@ -161,8 +162,4 @@ def idle_power(accelerator: Accelerator) -> Any:
     Equation: ``energy.operating_point`` without load. Fails for devices that fall asleep between questions. Taught in
     chapter 14.
     """
-    return _plain(np.asarray(energy.operating_point(accelerator, 0.0, 0.0, _IDLE_CLOCK, dtype="fp16").total))
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
+    return plain_float(np.asarray(energy.operating_point(accelerator, 0.0, 0.0, _IDLE_CLOCK, dtype="fp16").total))

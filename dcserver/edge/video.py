@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.catalog import Codec
 from dcserver.checks import require_positive
-from dcserver.edge.path import plain
 
 PICTURES = {"VGA": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
@@ -42,7 +42,7 @@ def frame_bytes(width: Any, height: Any, codec: Codec) -> Any:
     (3.11, 16667)
     """
     require_positive(width=width, height=height)
-    return plain(np.asarray(width, dtype=float) * np.asarray(height, dtype=float) * codec.bits_per_pixel / 8)
+    return plain_float(np.asarray(width, dtype=float) * np.asarray(height, dtype=float) * codec.bits_per_pixel / 8)
 
 
 def stream_rate(width: Any, height: Any, frame_rate: Any, codec: Codec) -> Any:
@@ -72,7 +72,7 @@ def stream_rate(width: Any, height: Any, frame_rate: Any, codec: Codec) -> Any:
     this assumes. Taught in chapter 14.
     """
     require_positive(frame_rate=frame_rate)
-    return plain(np.asarray(frame_bytes(width, height, codec)) * np.asarray(frame_rate, dtype=float))
+    return plain_float(np.asarray(frame_bytes(width, height, codec)) * np.asarray(frame_rate, dtype=float))
 
 
 def coding_time(width: Any, height: Any, codec: Codec, frame_rate: Any = 30.0) -> Any:
@@ -108,4 +108,4 @@ def coding_time(width: Any, height: Any, codec: Codec, frame_rate: Any = 30.0) -
     require_positive(width=width, height=height, frame_rate=frame_rate)
     pixels = np.asarray(width, dtype=float) * np.asarray(height, dtype=float)
     rate = np.where(np.isnan(np.asarray(codec.pixel_rate, dtype=float)), np.inf, codec.pixel_rate)
-    return plain(pixels / rate + np.asarray(codec.frames_held) / np.asarray(frame_rate, dtype=float))
+    return plain_float(pixels / rate + np.asarray(codec.frames_held) / np.asarray(frame_rate, dtype=float))

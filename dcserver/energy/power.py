@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog import DTYPES, Accelerator, dtype_bytes
 from dcserver.checks import require_between, require_choice, require_positive
 from dcserver.units import format_percent, format_power
@@ -62,10 +63,6 @@ class Power:
         lines.append(f"{'total':8} {format_power(float(self.total)):>8}  at {format_percent(float(self.clock_ratio))} "
                      f"of boost clock, limited by {self.limited_by}")  # fmt: skip
         return "\n".join(lines)
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
 
 
 def _per_device(function: Any, *fields: Any) -> Any:
@@ -132,7 +129,7 @@ def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Consta
                                 accelerator.memory_type)  # fmt: skip
     if np.isnan(known).any():
         known = np.where(np.isnan(known), _generic_flop_energy(accelerator, c), known)
-    return _plain(known * np.where(_has_matrix_units(accelerator), matrix, lanes))
+    return plain_float(known * np.where(_has_matrix_units(accelerator), matrix, lanes))
 
 
 def _generic_flop_energy(accelerator: Accelerator, c: Constants) -> Any:
@@ -205,11 +202,11 @@ def power_limit_of(accelerator: Accelerator, constants: Constants | None = None)
     """
     limit = np.asarray(accelerator.max_power, dtype=float)
     if not np.isnan(limit).any():  # most often; the estimate would cost more than all the rest
-        return _plain(limit)
+        return plain_float(limit)
     bandwidth = np.nan_to_num(np.asarray(accelerator.memory_bandwidth, dtype=float))
     estimate = (flop_energy(accelerator, "fp16", constants) * _half_peak(accelerator)
                 + bandwidth * byte_energy(accelerator, constants))  # fmt: skip
-    return _plain(np.where(np.isnan(limit), estimate, limit))
+    return plain_float(np.where(np.isnan(limit), estimate, limit))
 
 
 def dynamic_scale(clock_ratio: Any, accelerator: Accelerator | None = None, constants: Constants | None = None) -> Any:
@@ -344,7 +341,7 @@ def operating_point(accelerator: Accelerator, compute_utilization: Any = 0.0, me
     clock = np.minimum(wanted, sustained)
     scale = dynamic_scale(clock, accelerator, c)
     parts = np.broadcast_arrays(static, active * scale, compute * scale, memory, clock, sustained < wanted)
-    static, active, compute, memory, clock = (_plain(p) for p in parts[:5])
+    static, active, compute, memory, clock = (plain_float(p) for p in parts[:5])
     limited = np.where(parts[5], "power", "clock")
     return Power(static + active + compute + memory, static, active, compute, memory, clock,
                  limited if limited.ndim else str(limited))  # fmt: skip
@@ -416,4 +413,4 @@ def _within(power_limit: Any, accelerator: Accelerator, parts: tuple[Any, ...], 
         limits = np.asarray(power_limit, dtype=float)
         require_positive(power_limit=np.where(np.isposinf(limits), 1.0, limits))
     static, active, compute, memory = parts
-    return _plain(clock_for((power_limit - static - memory) / (active + compute), accelerator, c))
+    return plain_float(clock_for((power_limit - static - memory) / (active + compute), accelerator, c))

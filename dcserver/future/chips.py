@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive, require_whole
 from dcserver.units import format_money, format_percent
 
@@ -19,12 +20,6 @@ YIELD_MODELS = ("negative binomial", "Poisson", "Murphy")
 def constants_of(constants: Constants | None) -> Constants:
     """The given constants, or the catalog's of the family "future"."""
     return catalog.constants("future") if constants is None else constants
-
-
-def plain(value: Any) -> Any:
-    """A float for a 0-d array, an array for anything larger."""
-    array = np.asarray(value)
-    return array if array.ndim else array.item()
 
 
 def die_yield(area: Any, defect_density: Any = None, model: str = "negative binomial", clustering: Any = None,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import compute, energy
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_positive
-from dcserver.future.chips import Constants, constants_of, plain
+from dcserver.future.chips import Constants, constants_of
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
-from dcserver.future.chips import plain
 
 
 def state_bytes(qubits: Any, bytes_per_amplitude: Any = 16.0) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.checks import require_between, require_positive
-from dcserver.future.chips import plain
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import memory
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, Transformer
 from dcserver.checks import require_positive, require_whole
-from dcserver.compute.hardware import plain
 from dcserver.inference.engines import Engine, as_engine
 from dcserver.inference.formats import MIXED_FORMATS, per_format
 from dcserver.inference.step import Step, step

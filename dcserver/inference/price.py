@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, Transformer
 from dcserver.checks import require_between, require_positive
-from dcserver.compute.hardware import plain
 from dcserver.inference.offline import Throughput, offline
 from dcserver.inference.step import step
 

@@ -9,17 +9,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog, energy
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, ConvNet, Transformer
 from dcserver.checks import require_choice, require_positive
-from dcserver.compute.hardware import (
-    clock,
-    compute_units,
-    gemm_constants,
-    l2_bytes,
-    pipeline_share,
-    plain,
-    require_known,
-)
+from dcserver.compute.hardware import clock, compute_units, gemm_constants, l2_bytes, pipeline_share, require_known
 from dcserver.inference.formats import arithmetic_of, energy_format
 from dcserver.units import format_time, significant
 

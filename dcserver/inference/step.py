@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import energy, interconnect, memory
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, Transformer
 from dcserver.checks import require_non_negative, require_positive, require_whole
-from dcserver.compute.hardware import clock, compute_units, gemm_constants, pipeline_share, plain, require_known
+from dcserver.compute.hardware import clock, compute_units, gemm_constants, pipeline_share, require_known
 from dcserver.inference.engines import Engine, as_engine
 from dcserver.inference.formats import MIXED_FORMATS, arithmetic_of, energy_format, half_peak, per_format, weight_bytes
 from dcserver.units import format_percent, format_power, format_time

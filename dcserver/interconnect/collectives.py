@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.checks import require_choice, require_non_negative, require_whole
-from dcserver.interconnect.arrays import plain
 from dcserver.interconnect.fabrics import Fabric, as_fabric
 from dcserver.interconnect.ways import ALGORITHMS, AUTOMATIC, PROTOCOLS, WAYS, price
 from dcserver.units import format_bytes, format_rate, format_time

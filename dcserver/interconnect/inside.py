@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.catalog import Board, Cpu, Server
 from dcserver.checks import require_choice, require_non_negative, require_whole
-from dcserver.interconnect.arrays import plain
 from dcserver.units import format_rate
 
 # From the work outward, as a picture shows them.

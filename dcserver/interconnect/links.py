@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.catalog import Link
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive
-from dcserver.interconnect.arrays import plain
 from dcserver.interconnect.fabrics import network_kind
 from dcserver.interconnect.ways import ramp as pipeline_ramp
 from dcserver.units import format_bytes, format_rate, format_time

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive, require_whole
-from dcserver.interconnect.arrays import plain
 
 RECOVERIES = ("go-back-n", "selective")
 # Seconds until a sender gives up waiting for news. Go-back-N: a few ms where the adapter adapts; InfiniBand's rule is

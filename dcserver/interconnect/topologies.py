@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.checks import require_divides, require_positive, require_whole
-from dcserver.interconnect.arrays import plain
 from dcserver.interconnect.topology import Topology, empty_graph, join
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.checks import require_choice
-from dcserver.interconnect.arrays import plain
 from dcserver.units import format_rate
 
 if TYPE_CHECKING:

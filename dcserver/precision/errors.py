@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.checks import require_choice, require_non_negative, require_positive
-from dcserver.precision.formats import plain
 
 SIGNS = ("mixed", "same")
 # Numbers spread evenly in their logarithm over a power of two: mean of x^2, and of 1 / x^2, for x from 1 to 2.

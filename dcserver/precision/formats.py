@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.catalog import NumberFormat
 from dcserver.catalog.formats import power_of_two
 from dcserver.checks import require_non_negative
@@ -24,12 +25,6 @@ _named = lru_cache(maxsize=256)(catalog.number_format)  # a training step asks f
 def as_format(number_format: str | NumberFormat) -> NumberFormat:
     """The format itself, or the catalog's of that name; ValueError lists the nearest names."""
     return _named(number_format) if isinstance(number_format, str) else number_format
-
-
-def plain(value: Any) -> Any:
-    """A float for a 0-d array, an array for anything larger."""
-    array = np.asarray(value)
-    return array if array.ndim else array.item()
 
 
 def power_below(x: Any) -> Any:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import compute
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, NumberFormat, dtype_bytes
 from dcserver.checks import require_positive
-from dcserver.precision.formats import as_format, plain
+from dcserver.precision.formats import as_format
 from dcserver.units import format_time
 
 # The matrix units that could work on numbers stored in a format, the fastest kind first.

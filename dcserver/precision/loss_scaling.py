@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain
 from dcserver.catalog import NumberFormat
 from dcserver.catalog.formats import power_of_two
 from dcserver.checks import require_between, require_positive, require_whole
-from dcserver.precision.formats import as_format, plain, power_below
+from dcserver.precision.formats import as_format, power_below
 from dcserver.units import format_percent
 
 

@@ -1,4 +1,4 @@
-"""Small numerical helpers of this part: plain floats out, log factorials, and quantiles of the normal distribution."""
+"""Small numerical helpers of this part: log factorials, and quantiles of the normal distribution."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-
-
-def plain(value: Any) -> Any:
-    """A float for a single value, the array else."""
-    return value if np.ndim(value) else float(value)
 
 
 def log_factorials(most: int) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
-from dcserver.reliability.arrays import plain
 from dcserver.reliability.failures import Constants, constants_or_default
 from dcserver.reliability.redundancy import downtime_a_year, too_few
 from dcserver.units import format_time, year
@@ -101,7 +101,7 @@ def zones_service(zone_availability: Any, zones: Any, needed: Any = 1, common_ca
     parts = few + shared + moving
     scale = np.where(parts > 0, (1 - availability) / np.where(parts > 0, parts, 1.0), 0.0)
     seconds = [downtime_a_year(1 - part * scale) for part in (few, shared, moving)]
-    return Zones(plain(availability), *(plain(s + 0 * availability) for s in seconds))
+    return Zones(plain_float(availability), *(plain_float(s + 0 * availability) for s in seconds))
 
 
 def recovery_time(heartbeat: Any, missed: Any, promotion: Any, redirect: Any) -> Any:
@@ -137,7 +137,7 @@ def recovery_time(heartbeat: Any, missed: Any, promotion: Any, redirect: Any) ->
     require_whole(missed=missed)
     require_non_negative(promotion=promotion, redirect=redirect)
     found = np.asarray(heartbeat, dtype=float) * np.asarray(missed, dtype=float)
-    return plain(found + np.asarray(promotion, dtype=float) + np.asarray(redirect, dtype=float))
+    return plain_float(found + np.asarray(promotion, dtype=float) + np.asarray(redirect, dtype=float))
 
 
 def false_takeovers(heartbeat: Any, missed: Any, loss: Any, seconds: Any = year) -> Any:
@@ -175,7 +175,7 @@ def false_takeovers(heartbeat: Any, missed: Any, loss: Any, seconds: Any = year)
     require_between(0, 1, loss=loss)
     lost = np.asarray(loss, dtype=float)
     beats = np.asarray(seconds, dtype=float) / np.asarray(heartbeat, dtype=float)
-    return plain(beats * (1 - lost) * lost ** np.asarray(missed, dtype=float))
+    return plain_float(beats * (1 - lost) * lost ** np.asarray(missed, dtype=float))
 
 
 def round_trip(distance: Any, constants: Constants | None = None) -> Any:
@@ -207,7 +207,7 @@ def round_trip(distance: Any, constants: Constants | None = None) -> Any:
     """
     require_non_negative(distance=distance)
     c = constants_or_default(constants)
-    return plain(2 * np.asarray(distance, dtype=float) * c["route_factor"] / c["fibre_speed"])
+    return plain_float(2 * np.asarray(distance, dtype=float) * c["route_factor"] / c["fibre_speed"])
 
 
 @dataclass(frozen=True)
@@ -271,4 +271,4 @@ def replication(distance: Any, local_write: Any, synchronous: Any, lag: Any = 1.
     local = np.asarray(local_write, dtype=float)
     latency = local + np.where(both, np.asarray(round_trip(distance, constants)), 0.0)
     risk = np.where(both, 0.0, np.asarray(lag, dtype=float)) + 0 * latency
-    return Replication(plain(latency), plain(1 / latency), plain(risk))
+    return Replication(plain_float(latency), plain_float(1 / latency), plain_float(risk))

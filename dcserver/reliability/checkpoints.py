@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive
-from dcserver.reliability.arrays import plain
 from dcserver.units import format_percent
 
 
@@ -71,7 +71,7 @@ def young_interval(write: Any, time_to_failure: Any) -> Any:
     472
     """
     require_positive(write=write, time_to_failure=time_to_failure)
-    return plain(np.sqrt(2 * np.asarray(write, dtype=float) * np.asarray(time_to_failure, dtype=float)))
+    return plain_float(np.sqrt(2 * np.asarray(write, dtype=float) * np.asarray(time_to_failure, dtype=float)))
 
 
 def daly_interval(write: Any, time_to_failure: Any) -> Any:
@@ -104,7 +104,7 @@ def daly_interval(write: Any, time_to_failure: Any) -> Any:
     young = np.asarray(young_interval(write, time_to_failure))
     w, mean = np.asarray(write, dtype=float), np.asarray(time_to_failure, dtype=float)
     ratio = w / (2 * mean)
-    return plain(np.where(w < 2 * mean, young * (1 + np.sqrt(ratio) / 3 + ratio / 9) - w, mean))
+    return plain_float(np.where(w < 2 * mean, young * (1 + np.sqrt(ratio) / 3 + ratio / 9) - w, mean))
 
 
 def best_interval(write: Any, time_to_failure: Any) -> Any:
@@ -143,7 +143,7 @@ def best_interval(write: Any, time_to_failure: Any) -> Any:
         # ln(1 - x) + x by its series where the two nearly cancel
         g = np.where(x < 1e-4, -x * x / 2 - x**3 / 3, x + np.log1p(-x)) + c
         x = np.clip(x + g * (1 - x) / x, x / 4, 1 - (1 - x) / 4)
-    return plain(x * mean)
+    return plain_float(x * mean)
 
 
 def goodput(interval: Any, write: Any, restart: Any, time_to_failure: Any) -> Goodput:
@@ -186,7 +186,7 @@ def goodput(interval: Any, write: Any, restart: Any, time_to_failure: Any) -> Go
     writing = useful * w / tau
     restarting = -np.expm1(-r / mean) + 0 * useful
     lost = np.maximum(1 - useful - writing - restarting, 0.0)
-    return Goodput(*(plain(a) for a in (useful, writing, lost, restarting)))
+    return Goodput(*(plain_float(a) for a in (useful, writing, lost, restarting)))
 
 
 @dataclass(frozen=True)
@@ -255,4 +255,4 @@ def two_levels(time_to_failure: Any, survivable: Any, memory_write: Any, disk_wr
         loss = loss + (np.asarray(restart, dtype=float) + interval / 2) / m
         intervals.append(interval)
     useful = np.maximum(1 - loss, 0.0) / (1 + overhead)
-    return TwoLevels(*(plain(a) for a in (useful, *(i + 0 * useful for i in intervals))))
+    return TwoLevels(*(plain_float(a) for a in (useful, *(i + 0 * useful for i in intervals))))

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog.tables import rows_of
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
-from dcserver.reliability.arrays import normal_quantile, plain
+from dcserver.reliability.arrays import normal_quantile
 from dcserver.units import day, hour
 
 Constants = Mapping[str, float]
@@ -89,7 +90,9 @@ def failure_rates(accelerators: Any, constants: Constants | None = None) -> dict
     """
     require_positive(accelerators=accelerators)
     return {
-        name: plain(sum(kinds * cause_rate(constant, accelerators, constants) for constant, kinds in parts.items()))
+        name: plain_float(
+            sum(kinds * cause_rate(constant, accelerators, constants) for constant, kinds in parts.items())
+        )
         for name, parts in CLASSES.items()
     }
 
@@ -116,7 +119,7 @@ def time_to_failure(accelerators: Any, constants: Constants | None = None) -> An
     >>> round(time_to_failure(16384) / 3600, 1)
     3.1
     """
-    return plain(1 / sum(failure_rates(accelerators, constants).values()))
+    return plain_float(1 / sum(failure_rates(accelerators, constants).values()))
 
 
 def time_to_failure_band(accelerators: Any) -> tuple[Any, Any]:
@@ -139,7 +142,7 @@ def time_to_failure_band(accelerators: Any) -> tuple[Any, Any]:
     """
     c = dict(constants_or_default(None))
     ends = [np.asarray(time_to_failure(accelerators, c | {"software_exponent": e})) for e in (0.0, 1.0)]
-    return plain(np.minimum(*ends)), plain(np.maximum(*ends))
+    return plain_float(np.minimum(*ends)), plain_float(np.maximum(*ends))
 
 
 def interruptions(accelerators: Any, seconds: Any, constants: Constants | None = None) -> Any:
@@ -171,7 +174,7 @@ def interruptions(accelerators: Any, seconds: Any, constants: Constants | None =
     420.0
     """
     require_non_negative(seconds=seconds)
-    return plain(np.asarray(seconds, dtype=float) / time_to_failure(accelerators, constants))
+    return plain_float(np.asarray(seconds, dtype=float) / time_to_failure(accelerators, constants))
 
 
 def planned_interruptions(seconds: Any, constants: Constants | None = None) -> Any:
@@ -198,7 +201,7 @@ def planned_interruptions(seconds: Any, constants: Constants | None = None) -> A
     Equation: planned interruptions a day x days; the rate is that of one published job. Taught in chapter 12.
     """
     require_non_negative(seconds=seconds)
-    return plain(constants_or_default(constants)["planned"] * np.asarray(seconds, dtype=float) / day)
+    return plain_float(constants_or_default(constants)["planned"] * np.asarray(seconds, dtype=float) / day)
 
 
 @dataclass(frozen=True)
@@ -278,7 +281,7 @@ def poisson_interval(count: Any, confidence: Any = 0.95) -> tuple[Any, Any]:
 
     low = half_chi_square(2 * count, tail)
     high = np.where(count == 0, -np.log(tail), half_chi_square(2 * count + 2, 1 - tail))  # exact without events
-    return plain(low), plain(high)
+    return plain_float(low), plain_float(high)
 
 
 def weibull_failures(accelerators: Any, start: Any, end: Any, scale: Any, shape: Any) -> Any:
@@ -317,4 +320,4 @@ def weibull_failures(accelerators: Any, start: Any, end: Any, scale: Any, shape:
     if np.any(last < first):
         raise ValueError(f"end={float(np.min(last)):g} must not come before start={float(np.max(first)):g}")
     scale, shape = np.asarray(scale, dtype=float), np.asarray(shape, dtype=float)
-    return plain(np.asarray(accelerators, dtype=float) * ((last / scale) ** shape - (first / scale) ** shape))
+    return plain_float(np.asarray(accelerators, dtype=float) * ((last / scale) ** shape - (first / scale) ** shape))

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive, require_whole
-from dcserver.reliability.arrays import normal_quantile, plain
+from dcserver.reliability.arrays import normal_quantile
 from dcserver.units import day, hour
 
 
@@ -330,7 +331,7 @@ def slowest(cards: Any, spread: Any) -> Any:
     require_positive(cards=cards)
     require_non_negative(spread=spread)
     n = np.maximum(np.asarray(cards, dtype=float), 1.0)
-    return plain(1 + np.asarray(spread, dtype=float) * normal_quantile((n - 0.375) / (n + 0.25)))
+    return plain_float(1 + np.asarray(spread, dtype=float) * normal_quantile((n - 0.375) / (n + 0.25)))
 
 
 def lost_to_hang(timeout: Any, hangs: Any, seconds: Any) -> Any:
@@ -364,4 +365,6 @@ def lost_to_hang(timeout: Any, hangs: Any, seconds: Any) -> Any:
     """
     require_non_negative(timeout=timeout, hangs=hangs)
     require_positive(seconds=seconds)
-    return plain(np.asarray(timeout, dtype=float) * np.asarray(hangs, dtype=float) / np.asarray(seconds, dtype=float))
+    return plain_float(
+        np.asarray(timeout, dtype=float) * np.asarray(hangs, dtype=float) / np.asarray(seconds, dtype=float)
+    )

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
-from dcserver.reliability.arrays import log_factorials, plain, power_log
+from dcserver.reliability.arrays import log_factorials, power_log
 from dcserver.reliability.failures import Constants, constants_or_default
 from dcserver.units import format_time, significant, year
 
@@ -58,7 +59,7 @@ def series(*availabilities: Any) -> Any:
     answer: Any = np.ones(())
     for availability in availabilities:
         answer = answer * np.asarray(availability, dtype=float)
-    return plain(answer)
+    return plain_float(answer)
 
 
 def parallel(*availabilities: Any) -> Any:
@@ -90,7 +91,7 @@ def parallel(*availabilities: Any) -> Any:
     down: Any = np.ones(())
     for availability in availabilities:
         down = down * (1 - np.asarray(availability, dtype=float))
-    return plain(1 - down)
+    return plain_float(1 - down)
 
 
 def too_few(needed: Any, installed: Any, down: Any) -> Any:
@@ -127,7 +128,7 @@ def too_few(needed: Any, installed: Any, down: Any) -> Any:
     left = np.maximum(n - f, 0)
     ways = logs[n.astype(int)] - logs[f] - logs[left.astype(int)]
     terms = np.exp(ways + power_log(f, q) + power_log(left, 1 - q))
-    return plain(np.where((f > n - k) & (f <= n), terms, 0.0).sum(axis=-1))
+    return plain_float(np.where((f > n - k) & (f <= n), terms, 0.0).sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def redundancy(needed: Any, installed: Any, time_to_failure: Any, repair_time: A
     rate = edge * k * (1 - beta) / life * (1 - common) + beta / life * (1 - independent) * (1 - common)
     with np.errstate(divide="ignore", over="ignore"):
         between = 1 / rate
-    return Redundancy(*(plain(a) for a in (unavailability, independent, common, between)))
+    return Redundancy(*(plain_float(a) for a in (unavailability, independent, common, between)))
 
 
 def supplies_of(server: catalog.Server, common_cause: Any = None, repair_time: Any = 86400.0,
@@ -281,7 +282,7 @@ def downtime_a_year(availability: Any) -> Any:
     263
     """
     require_between(0, 1, availability=availability)
-    return plain((1 - np.asarray(availability, dtype=float)) * year)
+    return plain_float((1 - np.asarray(availability, dtype=float)) * year)
 
 
 def spare_units(nodes: Any, time_to_failure: Any, repair_time: Any, spares: Any) -> Any:
@@ -325,7 +326,7 @@ def spare_units(nodes: Any, time_to_failure: Any, repair_time: Any, spares: Any)
         raise ValueError(f"spares={most:,} must be at most {_MOST_UNITS:,}")
     i = np.arange(most + 1)
     terms = np.exp(power_log(i, mean[..., None]) - mean[..., None] - log_factorials(most))
-    return plain(np.minimum(np.where(i <= spares[..., None], terms, 0.0).sum(axis=-1), 1.0))
+    return plain_float(np.minimum(np.where(i <= spares[..., None], terms, 0.0).sum(axis=-1), 1.0))
 
 
 @dataclass(frozen=True)
@@ -389,4 +390,4 @@ def spare_plan(nodes: Any, time_to_failure: Any, repair_time: Any, spares: Any, 
     missing = np.maximum(away * (1 - before) - spares * (1 - suffice), 0.0)
     running = np.where(np.asarray(elastic, dtype=bool), np.maximum(1 - missing / nodes, 0.0), suffice)
     useful = running * nodes / (nodes + spares)
-    return Spares(*(plain(a) for a in (suffice, running, useful, away + 0 * running)))
+    return Spares(*(plain_float(a) for a in (suffice, running, useful, away + 0 * running)))

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
 from dcserver.units import format_percent, format_rate, format_time
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def sealed_transfer(message_bytes: Any, link_bandwidth: Any, cipher_rate: Any, c
     time = link_latency + np.asarray(call_time, dtype=float) + moving
     bare = link_latency + size / link_bandwidth
     time, bare, bound = np.broadcast_arrays(time, bare, encrypt > carry)
-    return Sealed(_plain(time), _plain(bare), _plain(size / time), bound if bound.ndim else bool(bound))
+    return Sealed(plain_float(time), plain_float(bare), plain_float(size / time), bound if bound.ndim else bool(bound))
 
 
 def cores_to_keep_up(link_bandwidth: Any, cipher_rate: Any) -> Any:
@@ -125,7 +122,7 @@ def cores_to_keep_up(link_bandwidth: Any, cipher_rate: Any) -> Any:
     """
     require_positive(link_bandwidth=link_bandwidth, cipher_rate=cipher_rate)
     ratio = np.asarray(link_bandwidth, dtype=float) / np.asarray(cipher_rate, dtype=float)
-    return _plain(np.ceil(np.round(ratio, 9)))
+    return plain_float(np.ceil(np.round(ratio, 9)))
 
 
 def confidential_tax(device_time: Any, host_bytes: Any, bare_rate: Any = None, sealed_rate: Any = None, *, calls: Any = 0,
@@ -161,7 +158,7 @@ def confidential_tax(device_time: Any, host_bytes: Any, bare_rate: Any = None, s
     require_non_negative(host_bytes=host_bytes, calls=calls, call_time=call_time)
     device, size = np.asarray(device_time, dtype=float), np.asarray(host_bytes, dtype=float)
     toll = np.asarray(calls, dtype=float) * np.asarray(call_time, dtype=float)
-    return _plain(1 - (device + size / bare) / (device + size / sealed + toll))
+    return plain_float(1 - (device + size / bare) / (device + size / sealed + toll))
 
 
 @dataclass(frozen=True)
@@ -249,7 +246,7 @@ def federated(model_bytes: Any, rounds: Any, clients: Any, data_bytes_per_client
     data = np.asarray(data_bytes_per_client, dtype=float)
     round_time = turn / client_bandwidth + local_time
     fields = (moved, clients * data, round_time, rounds * round_time, data / client_bandwidth)
-    return Federated(*(_plain(f) for f in np.broadcast_arrays(*fields)))
+    return Federated(*(plain_float(f) for f in np.broadcast_arrays(*fields)))
 
 
 def break_even_rounds(model_bytes: Any, clients: Any, data_bytes_per_client: Any, *, clients_per_round: Any = None,

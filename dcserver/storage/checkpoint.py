@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import memory
+from dcserver.arrays import plain_float
 from dcserver.checks import require_non_negative, require_positive
 from dcserver.units import format_percent, format_time
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
 
 
 def checkpoint_bytes(parameters: Any, dtype: Any = "bf16", optimizer: Any = "adam") -> Any:
@@ -46,7 +43,7 @@ def checkpoint_bytes(parameters: Any, dtype: Any = "bf16", optimizer: Any = "ada
     """
     require_positive(parameters=parameters)
     each = memory.state_bytes(dtype, optimizer)
-    return _plain(np.asarray(parameters, dtype=float) * (each.weights + each.optimizer))
+    return plain_float(np.asarray(parameters, dtype=float) * (each.weights + each.optimizer))
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ def checkpoint_cost(n_bytes: Any, interval: Any, bandwidth: Any, *, hosts: Any =
     write = n_bytes / np.minimum(bandwidth, hosts * np.asarray(host_network, dtype=float))
     stall = np.where(background, copy + np.maximum(write - interval, 0.0), np.maximum(copy, write))
     parts = np.broadcast_arrays(copy, write, stall, interval, n_bytes / hosts)
-    return CheckpointCost(*(_plain(p) for p in parts))
+    return CheckpointCost(*(plain_float(p) for p in parts))
 
 
 def restart_time(shared_bytes: Any, own_bytes: Any, replicas: Any, bandwidth: Any, *, passed_on: Any = False,
@@ -181,4 +178,4 @@ def restart_time(shared_bytes: Any, own_bytes: Any, replicas: Any, bandwidth: An
     )
     all_read = (replicas * shared + own) / bandwidth
     sent = np.where(replicas > 1, shared / replica_network, 0.0)
-    return _plain(np.where(passed_on, np.maximum((shared + own) / bandwidth, sent), all_read))
+    return plain_float(np.where(passed_on, np.maximum((shared + own) / bandwidth, sent), all_read))

@@ -9,21 +9,18 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
 from dcserver.units import format_percent, significant
 
 STAGES = ("read", "prepare", "copy", "train")
 
 
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)
-
-
 def smallest(rates: Mapping[str, Any]) -> tuple[Any, Any]:
     """The smallest of several rates and the name of what has it; arrays broadcast, the first of equals counts."""
     values = np.stack(np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in rates.values())))
     names = np.array(list(rates))[values.argmin(axis=0)]
-    return _plain(values.min(axis=0)), names if names.ndim else str(names)
+    return plain_float(values.min(axis=0)), names if names.ndim else str(names)
 
 
 def core_time(stored_bytes: Any, pixels: Any = 224 * 224, *, decodes: Any = True,
@@ -61,7 +58,7 @@ def core_time(stored_bytes: Any, pixels: Any = 224 * 224, *, decodes: Any = True
     c = catalog.constants("storage") if constants is None else constants
     require_positive(stored_bytes=stored_bytes, pixels=pixels)
     decode = np.where(decodes, np.asarray(stored_bytes, dtype=float) / c["jpeg_decode_rate"], 0.0)
-    return _plain(decode + np.asarray(pixels, dtype=float) * c["augment_time"])
+    return plain_float(decode + np.asarray(pixels, dtype=float) * c["augment_time"])
 
 
 def cores_needed(samples_per_second: Any, core_time: Any) -> Any:
@@ -94,7 +91,7 @@ def cores_needed(samples_per_second: Any, core_time: Any) -> Any:
     require_non_negative(samples_per_second=samples_per_second)
     require_positive(core_time=core_time)
     cores = np.asarray(samples_per_second, dtype=float) * np.asarray(core_time, dtype=float)
-    return _plain(np.ceil(cores - 1e-9 * cores))
+    return plain_float(np.ceil(cores - 1e-9 * cores))
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ class Pipeline:
     @property
     def idle(self) -> Any:
         """Share of the time in which the accelerators wait for samples [1]."""
-        return _plain(1 - np.asarray(self.rate) / self.rates["train"])
+        return plain_float(1 - np.asarray(self.rate) / self.rates["train"])
 
     def __str__(self) -> str:
         if np.ndim(self.rate):
@@ -184,7 +181,7 @@ def input_pipeline(consumed: Any, *, read_rate: Any, cores: Any, core_time: Any,
         np.asarray(consumed, dtype=float),
     ), strict=True))  # fmt: skip
     rate, limit = smallest(rates)
-    return Pipeline({name: _plain(value) for name, value in rates.items()}, rate, limit)
+    return Pipeline({name: plain_float(value) for name, value in rates.items()}, rate, limit)
 
 
 def idle_share(load_rate: Any, consume_rate: Any, depth: Any, *, load_variation: Any = 1.0,
@@ -232,4 +229,4 @@ def idle_share(load_rate: Any, consume_rate: Any, depth: Any, *, load_variation:
     near = np.abs(power) < 1e-9
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(near, 1 / states, np.expm1(np.log(ratio)) / np.expm1(power))
-    return _plain(share)
+    return plain_float(share)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog, interconnect
+from dcserver.arrays import plain_float
 from dcserver.catalog import Cluster, ConvNet, Server, dtype_bytes
 from dcserver.checks import require_choice, require_positive, require_whole
 from dcserver.compute import memory_bandwidth
@@ -117,8 +118,5 @@ def convnet_step(network: ConvNet, cluster: Cluster | Server, accelerators: Any 
     names = np.array(list(parts))
     limit = names[np.argmax(np.stack(list(parts.values())), axis=0)]
 
-    def plain(x: Any) -> Any:
-        return x if np.ndim(x) else float(x)
-
-    return ConvNetStep(plain(time), {k: plain(v) for k, v in parts.items()}, plain(batch * n + 0 * time),
+    return ConvNetStep(plain_float(time), {k: plain_float(v) for k, v in parts.items()}, plain_float(batch * n + 0 * time),
                        limit if limit.ndim else str(limit))  # fmt: skip

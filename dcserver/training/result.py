@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import energy, memory
+from dcserver.arrays import plain
 from dcserver.catalog import Cluster, Grid, Transformer
 from dcserver.catalog.tables import rows_of
 from dcserver.checks import require_non_negative
@@ -191,9 +192,3 @@ def wall_power(cluster: Cluster, dtype: str, accelerators: Any, busy: Any, movin
     memory_busy = np.clip(moving + 0.5 * busy, 0, 1)
     chip = energy.operating_point(accelerator, busy, memory_busy, dtype=RATE_OF.get(dtype, dtype))
     return np.asarray(accelerators) / server.accelerators * energy.server_power(server, chip.total).total
-
-
-def plain(value: Any) -> Any:
-    """A plain number for a single value, an array for several."""
-    value = np.asarray(value)
-    return value if value.ndim else value.item()

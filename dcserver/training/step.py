@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain
 from dcserver.catalog import Cluster, Server, Transformer
 from dcserver.checks import require_positive, require_whole
 from dcserver.compute import memory_bandwidth
@@ -17,7 +18,7 @@ from dcserver.training.flops import training_flops
 from dcserver.training.layer import LayerWork, layer_work
 from dcserver.training.machine import as_cluster, fabric_of, machine
 from dcserver.training.plan import RATE_OF, RECOMPUTATION, SCHEDULES, Plan, position
-from dcserver.training.result import PARTS, TrainingStep, plain
+from dcserver.training.result import PARTS, TrainingStep
 from dcserver.training.stacks import Stack
 from dcserver.training.stacks import stack as named_stack
 from dcserver.training.traffic import StepTraffic, step_traffic

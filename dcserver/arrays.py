@@ -13,5 +13,15 @@ def plain(value: Any) -> Any:
     >>> plain(np.float64(2.0)), plain(np.array([1.0, 2.0])).shape
     (2.0, (2,))
     """
-    value = np.asarray(value)
-    return value if value.ndim else value.item()
+    array = np.asarray(value)
+    return array if array.ndim else array.item()
+
+
+def plain_float(value: Any) -> Any:
+    """The same, whole numbers as floats.
+
+    >>> plain_float(np.int64(2))
+    2.0
+    """
+    array = np.asarray(value)
+    return array if array.ndim else float(array)
