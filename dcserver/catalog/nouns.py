@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_choice, require_whole
 from dcserver.units import format_bytes, format_money, format_si
 
@@ -195,7 +196,7 @@ class Accelerator(Noun):
             )
         if sparse:
             peak = peak * self.sparse_speedup
-        return peak if peak.ndim else float(peak)  # type: ignore[return-value]
+        return plain_float(peak)
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -391,7 +392,7 @@ class Transformer(Noun):
         layer = (self.attention_parameters + router
                  + (self.experts + self.shared_experts) * self.expert_parameters)  # fmt: skip
         total = self.layers * layer + self.embedding_parameters
-        return total if np.ndim(total) else float(total)  # type: ignore[return-value]
+        return plain_float(total)
 
     @property
     def active_parameters(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog, cost, energy, memory, reliability, storage
+from dcserver.arrays import plain
 from dcserver.catalog import FileSystem
 from dcserver.centre.network import network
 from dcserver.centre.plans import Steps, steps
@@ -132,7 +133,7 @@ class Result:
 
         def one(v: Any) -> Any:
             v = np.broadcast_to(np.asarray(v), shape)[index]
-            return v if v.ndim else v.item()
+            return plain(v)
 
         kept = ("seconds", "dollars", "watts", "joules", "carbon", "goodput", "step", "batch", "flops_utilization", "purchase",
                 "stored", "room")  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog, interconnect
+from dcserver.arrays import plain_float
 from dcserver.checks import require_choice, require_positive
 
 LAYOUTS = ("fat tree", "rail-optimised")
@@ -82,4 +83,4 @@ def network(accelerators: Any, rate: Any, oversubscription: Any = 1, layout: str
     ports = np.where(single, 1.0, np.where(fits_two, each[0], each[1]))
     layers = np.where(single, 1.0, np.where(fits_two, 2.0, 3.0))
     given = np.where(single, rate, np.where(fits_two, rates[0], rates[1]))
-    return Network(*(v if v.ndim else float(v) for v in np.broadcast_arrays(ports, layers, given)))
+    return Network(*(plain_float(v) for v in np.broadcast_arrays(ports, layers, given)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_between, require_positive
 from dcserver.energy.power import Constants, _constants, by_board, clock_for, dynamic_scale, power_limit_of
@@ -123,7 +124,7 @@ def power_cap(accelerator: Accelerator, mean_power: Any, power_limit: Any, refer
     before = heavy * np.minimum(reference, wanted) + light_time * light
     parts = np.broadcast_arrays(time, energy / before, energy / time * mean / before, clock_ratio, heavy_time,
                                 light_time)  # fmt: skip
-    return Capped(*(p if p.ndim else float(p) for p in parts))
+    return Capped(*(plain_float(p) for p in parts))
 
 
 @dataclass(frozen=True)
@@ -194,4 +195,4 @@ def best_cap(accelerator: Accelerator, mean_power: Any, reference_limit: Any = N
     best = np.argmin(np.where(capped.time_ratio <= max_time_ratio, energy, np.inf), axis=-1)[..., None]
     answers = [np.take_along_axis(np.broadcast_to(a, energy.shape), best, -1)[..., 0]
                for a in (caps, capped.time_ratio, energy)]  # fmt: skip
-    return Optimum(*(a if a.ndim else float(a) for a in answers))
+    return Optimum(*(plain_float(a) for a in answers))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog import Accelerator, Grid, Server
 from dcserver.checks import require_between, require_non_negative, require_positive
 from dcserver.energy.cooling import Facility
@@ -39,13 +40,13 @@ def embodied_carbon(server: Server | Accelerator, constants: Constants | None = 
     c = catalog.constants("carbon") if constants is None else constants
     if isinstance(server, Accelerator):
         mass = c["embodied_per_watt"] * power_limit_of(server)
-        return mass if np.ndim(mass) else float(mass)
+        return plain_float(mass)
     count = np.nan_to_num(np.asarray(server.accelerators, dtype=float))
     boards = count * embodied_carbon(server.accelerator, c) if server.accelerator is not None else 0.0
     total = (boards + c["embodied_server"]
              + np.nan_to_num(np.asarray(server.memory_bytes, dtype=float)) * c["embodied_per_memory_byte"]
              + np.nan_to_num(np.asarray(server.drive_bytes, dtype=float)) * c["embodied_per_drive_byte"])  # fmt: skip
-    return total if np.ndim(total) else float(total)
+    return plain_float(total)
 
 
 @dataclass(frozen=True)
@@ -159,4 +160,4 @@ def energy_of(server: Server, servers: Any, seconds: Any, accelerator_power: Any
     water = it * site_water + total * c["water_per_joule_grid"]
     parts = np.broadcast_arrays(total, accelerators, it - accelerators, total - it, operational + embodied, operational,
                                 embodied, water)  # fmt: skip
-    return JobEnergy(*(p if p.ndim else float(p) for p in parts))
+    return JobEnergy(*(plain_float(p) for p in parts))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_choice
 from dcserver.energy.power import Constants
 from dcserver.energy.server import COOLING
@@ -145,7 +146,7 @@ def facility(cooling: Any = "air", outdoor_temperature: Any = 15.0, wet_bulb_tem
     free = 1 - ((1 - liquid) * air_on + liquid * liquid_on)
     pue = 1 + chain + moved + chiller + other
     parts = np.broadcast_arrays(pue, chain, moved, chiller, other, water, free)
-    return Facility(*(p if p.ndim else float(p) for p in parts))
+    return Facility(*(plain_float(p) for p in parts))
 
 
 def yearly_facility(cooling: Any = "air", mean_temperature: Any = 12.0, swing: Any = None, economiser: Any = True,
@@ -189,4 +190,4 @@ def yearly_facility(cooling: Any = "air", mean_temperature: Any = 12.0, swing: A
     year = facility(cooling, days, None, economiser, evaporative, contained, backed_up, load, c)
     means = [np.mean(v, axis=-1) for v in (year.pue, year.power_chain, year.fans_and_pumps, year.chiller, year.other,
                                            year.wue, year.free_cooling)]  # fmt: skip
-    return Facility(*(m if m.ndim else float(m) for m in means))
+    return Facility(*(plain_float(m) for m in means))

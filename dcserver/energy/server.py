@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog import Server
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive
 from dcserver.energy.power import Constants, power_limit_of
@@ -90,7 +91,7 @@ def supply_efficiency(load: Any, constants: Constants | None = None) -> Any:
     require_between(0, 1.2, load=load)
     x = np.asarray(load, dtype=float)
     efficiency = x / (x + c["supply_loss_constant"] + c["supply_loss_linear"] * x + c["supply_loss_square"] * x * x)
-    return efficiency if efficiency.ndim else float(efficiency)
+    return plain_float(efficiency)
 
 
 def fan_power(heat: Any, design_heat: Any, inlet_temperature: Any = 25.0, constants: Constants | None = None) -> Any:
@@ -128,7 +129,7 @@ def fan_power(heat: Any, design_heat: Any, inlet_temperature: Any = 25.0, consta
     share = np.asarray(heat, dtype=float) / design_heat
     speed = np.clip(share * (c["air_limit"] - c["design_inlet"]) / rise, c["fan_minimum_speed"], 1.0)
     watts = c["fan_share"] * design_heat * speed**3
-    return watts if np.ndim(watts) else float(watts)
+    return plain_float(watts)
 
 
 def server_power(server: Server, accelerator_power: Any = None, processor_utilization: Any = 0.3,
@@ -200,7 +201,7 @@ def server_power(server: Server, accelerator_power: Any = None, processor_utiliz
     rating = _known(server.power_supplies * server.power_supply_power, 2 * (most + moved))
     loss = delivered * (1 / supply_efficiency(np.clip(delivered / rating, 1e-3, 1.0), c) - 1) if supplied else 0.0
     parts = np.broadcast_arrays(accelerators, processors, memory, network, drives, board, moved, loss)
-    plain = [p if p.ndim else float(p) for p in parts]
+    plain = [plain_float(p) for p in parts]
     return ServerPower(sum(plain), *plain)
 
 

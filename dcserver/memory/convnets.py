@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog.nouns import described
 from dcserver.checks import require_positive, require_whole
 from dcserver.memory.activations import TRAINING_DTYPES
@@ -100,4 +101,4 @@ def convnet_max_batch(model: catalog.ConvNet, accelerator: catalog.Accelerator, 
     """
     one, two = convnet_footprint(model, batch=1, **plan).total, convnet_footprint(model, batch=2, **plan).total
     found = np.maximum(np.floor((capacity(accelerator) - (2 * one - two)) / (two - one)), 0.0)
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_choice, require_non_negative, require_positive
 from dcserver.units import GB, GiB, format_bytes, format_percent
 
@@ -42,7 +43,7 @@ def capacity(accelerator: catalog.Accelerator, constants: Mapping[str, float] | 
     require_positive(memory_bytes=accelerator.memory_bytes)
     gddr = np.char.startswith(np.asarray(accelerator.memory_type, dtype=str), "GDDR")
     found = accelerator.memory_bytes * (GiB / GB) * (1 - c["reserved_share"]) * np.where(gddr, c["gddr_share"], 1.0)
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def verdict(need: float, room: float) -> str:
@@ -160,4 +161,4 @@ def lookup(table: Mapping[str, float], position: np.ndarray) -> Any:
 def shaped(parts: Mapping[str, Any]) -> dict[str, Any]:
     """The parts broadcast to one shape; plain floats where all are scalars."""
     arrays = np.broadcast_arrays(*parts.values())
-    return {k: (a if a.ndim else float(a)) for k, a in zip(parts, arrays, strict=True)}
+    return {k: plain_float(a) for k, a in zip(parts, arrays, strict=True)}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog.nouns import described
 from dcserver.checks import require_between, require_positive, require_whole
 from dcserver.memory.footprint import Footprint, capacity, index_of, lookup, part, shaped
@@ -62,7 +63,7 @@ def weight_bytes_per_parameter(weight_format: Any = "bf16", group_size: Any = 12
     at = index_of("weight_format", weight_format, WEIGHT_FORMATS)
     group = np.where(at == WEIGHT_FORMATS.index("fp4"), _GROUPED["fp4"], group_size)
     found = lookup(_BYTES, at) + lookup(_SCALE_BYTES, at) / group
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def kv_bytes_per_token(model: catalog.Transformer, kv_dtype: Any = "bf16", tensor_parallel: Any = 1,
@@ -96,7 +97,7 @@ def kv_bytes_per_token(model: catalog.Transformer, kv_dtype: Any = "bf16", tenso
     element = weight_bytes_per_parameter(kv_dtype, model.head_dim)
     heads = np.maximum(np.ceil(model.kv_heads / np.asarray(tensor_parallel, dtype=float)), 1.0)
     found = 2 * np.ceil(model.layers / np.asarray(pipeline_parallel, dtype=float)) * heads * model.head_dim * element
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def serving_footprint(
@@ -211,7 +212,7 @@ def max_batch(model: catalog.Transformer, accelerator: catalog.Accelerator, *, c
     logits = np.nan_to_num(model.vocabulary) / np.asarray(plan.get("tensor_parallel", 1), dtype=float) * 4
     room = _room(model, accelerator, memory_share, plan | {"context": context}) + logits
     found = np.floor(room / (one.kv_cache + one.block_waste + logits))
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def max_context(model: catalog.Transformer, accelerator: catalog.Accelerator, *, batch: Any = 1,
@@ -240,4 +241,4 @@ def max_context(model: catalog.Transformer, accelerator: catalog.Accelerator, *,
                                    plan.get("pipeline_parallel", 1))  # fmt: skip
     room = _room(model, accelerator, memory_share, plan | {"batch": batch, "context": 1})
     found = np.floor(room / (batch * per_token * block)) * block
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)

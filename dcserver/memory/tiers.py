@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_choice, require_non_negative, require_positive, require_whole
 from dcserver.units import format_time
 
@@ -62,7 +63,7 @@ def transfer_time(tier: catalog.MemoryTier, n_bytes: Any, chunk_bytes: Any = Non
     streamed = tier.latency + np.maximum(n, requests * tier.access_bytes) / bandwidth
     queued = requests / np.minimum(in_flight, np.maximum(requests, 1)) * (tier.latency + moved / bandwidth)
     found = np.where(n > 0, np.maximum(streamed, queued), 0.0)
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def throughput(tier: catalog.MemoryTier, chunk_bytes: Any, in_flight: Any = 1, direction: str = "read") -> Any:
@@ -94,7 +95,7 @@ def throughput(tier: catalog.MemoryTier, chunk_bytes: Any, in_flight: Any = 1, d
     moved = np.maximum(chunk_bytes, tier.access_bytes)
     useful = np.minimum(chunk_bytes / moved, 1.0)
     found = useful * np.minimum(bandwidth, in_flight * moved / (tier.latency + moved / bandwidth))
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def requests_to_saturate(tier: catalog.MemoryTier, chunk_bytes: Any, direction: str = "read") -> Any:
@@ -122,7 +123,7 @@ def requests_to_saturate(tier: catalog.MemoryTier, chunk_bytes: Any, direction: 
     bandwidth = _bandwidth(tier, direction)
     require_positive(chunk_bytes=chunk_bytes)
     found = 1 + tier.latency * bandwidth / np.maximum(chunk_bytes, tier.access_bytes)
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Offload:
     def exposed(self) -> Any:
         """Seconds by which the step grows: what does not hide behind its computation."""
         found = np.maximum(self.total - self.hidden, 0.0)
-        return found if np.ndim(found) else float(found)
+        return plain_float(found)
 
     @property
     def limit(self) -> Any:
@@ -250,4 +251,4 @@ def offload_activations(n_bytes: Any, bus_bandwidth: Any, tier: catalog.MemoryTi
 
 def _offload(to_host: Any, at_host: Any, to_card: Any, hidden: Any) -> Offload:
     parts = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (to_host, at_host, to_card, hidden)))
-    return Offload(*(p if p.ndim else float(p) for p in parts))
+    return Offload(*(plain_float(p) for p in parts))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.catalog import NumberFormat
 from dcserver.catalog.formats import power_of_two
 from dcserver.checks import require_choice
@@ -84,7 +85,7 @@ def cast(x: Any, number_format: str | NumberFormat, saturate: bool = True, round
         with np.errstate(over="ignore", invalid="ignore"):
             found = narrow.astype(numeric).astype(result)
     found = _limited(values, found.astype(result, copy=False), f, saturate)
-    return found if found.ndim else float(found)
+    return plain_float(found)
 
 
 def _limited(x: np.ndarray, found: np.ndarray, f: NumberFormat, saturate: bool) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.catalog import NumberFormat
 from dcserver.catalog.formats import power_of_two
 from dcserver.checks import require_choice, require_divides, require_whole
@@ -73,7 +74,7 @@ def signal_to_noise(x: Any, rounded: Any, axis: int | None = None) -> Any:
     signal, noise = np.sum(x**2, axis=axis), np.sum((rounded - x) ** 2, axis=axis)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(noise > 0, 10 * np.log10(signal / noise), np.inf)
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def _block_scales(largest: np.ndarray, f: NumberFormat) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_non_negative, require_positive, require_whole
 from dcserver.units import format_time
 
@@ -116,7 +117,7 @@ def scale_out(weight_bytes: Any, image_bytes: Any, *, weights_from: Any, registr
     weights, image = np.asarray(weight_bytes, dtype=float), np.asarray(image_bytes, dtype=float)
     parts = np.broadcast_arrays(v["provision_time"], image / v["registry_rate"], image / v["extract_rate"],
                                 weights / source, weights / v["host_copy_rate"], v["engine_start"])  # fmt: skip
-    return ScaleOut(*(p if p.ndim else float(p) for p in parts))
+    return ScaleOut(*(plain_float(p) for p in parts))
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def surge(arrival_rate: Any, replica_rate: Any, replicas: Any, delay: Any, added
         drain = np.where(short > 0, np.where(spare > 0, backlog / spare, np.inf), 0.0)
         wait = np.where(short > 0, np.where(spare >= 0, delay * short / arrivals, np.inf), 0.0)
     fields = np.broadcast_arrays(backlog, wait, drain)
-    return Surge(*(f if np.ndim(f) else float(f) for f in fields))
+    return Surge(*(plain_float(f) for f in fields))
 
 
 @dataclass(frozen=True)
@@ -326,4 +327,4 @@ def migration_bandwidth(tasks_per_second: Any, state_bytes: Any) -> Any:
     """
     require_non_negative(tasks_per_second=tasks_per_second, state_bytes=state_bytes)
     rate = np.asarray(tasks_per_second, dtype=float) * np.asarray(state_bytes, dtype=float)
-    return rate if rate.ndim else float(rate)
+    return plain_float(rate)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog.tables import rows_of
 from dcserver.checks import require_choice, require_whole
 from dcserver.units import format_bytes, format_percent
@@ -193,13 +194,13 @@ class Packing:
     def accepted_share(self) -> Any:
         """Share of the requests that found a place [1]."""
         share = self.placed.mean(axis=-1)
-        return share if np.ndim(share) else float(share)
+        return plain_float(share)
 
     @property
     def stranded_share(self) -> Any:
         """Share of the requests refused although the cards together had the memory and compute slices free [1]."""
         share = self.stranded.mean(axis=-1)
-        return share if np.ndim(share) else float(share)
+        return plain_float(share)
 
     def __str__(self) -> str:
         if np.ndim(self.placed) > 1:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_non_negative
 from dcserver.sharing.trace import Trace
 from dcserver.units import format_percent, format_time
@@ -60,7 +61,7 @@ def jain_index(shares: Any, axis: int = -1) -> Any:
     if x.shape[axis] == 0 or (squares == 0).any():
         raise ValueError("shares are all 0: nothing is shared")
     index = x.sum(axis=axis) ** 2 / (x.shape[axis] * squares)
-    return index if np.ndim(index) else float(index)
+    return plain_float(index)
 
 
 @dataclass(frozen=True)

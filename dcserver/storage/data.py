@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_positive, require_whole
 
 
@@ -36,7 +37,7 @@ def token_bytes(vocabulary: Any) -> Any:
     """
     require_whole(vocabulary=vocabulary)
     found = np.where(np.asarray(vocabulary) <= 2**16, 2.0, 4.0)
-    return found if found.ndim else float(found)
+    return plain_float(found)
 
 
 def volume_bytes(x: Any, y: Any, z: Any = 1, bytes_per_point: Any = 2) -> Any:
@@ -68,4 +69,4 @@ def volume_bytes(x: Any, y: Any, z: Any = 1, bytes_per_point: Any = 2) -> Any:
     require_whole(x=x, y=y, z=z)
     require_positive(bytes_per_point=bytes_per_point)
     found = np.prod(np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, y, z, bytes_per_point))), axis=0)
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import memory
+from dcserver.arrays import plain_float
 from dcserver.catalog import MemoryTier
 from dcserver.checks import require_non_negative, require_positive, require_whole
 
@@ -46,7 +47,7 @@ def file_rate(tier: MemoryTier, file_bytes: Any, in_flight: Any = 1, *, drives: 
     moved = np.maximum(file_bytes, tier.access_bytes)
     one = (1 + np.asarray(lookups, dtype=float)) * tier.latency + moved / tier.read_bandwidth
     rate = np.minimum(np.asarray(in_flight) / one, np.asarray(drives) * tier.read_bandwidth / moved)
-    return rate if np.ndim(rate) else float(rate)
+    return plain_float(rate)
 
 
 def shard_rate(tier: MemoryTier, sample_bytes: Any, in_flight: Any = 1, *, drives: Any = 1,
@@ -79,4 +80,4 @@ def shard_rate(tier: MemoryTier, sample_bytes: Any, in_flight: Any = 1, *, drive
     busy = np.minimum(drives, in_flight)
     each = np.maximum(np.asarray(in_flight) // busy, 1)
     rate = busy * memory.throughput(tier, request_bytes, each) / np.asarray(sample_bytes, dtype=float)
-    return rate if np.ndim(rate) else float(rate)
+    return plain_float(rate)

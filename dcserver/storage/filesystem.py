@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
+from dcserver.arrays import plain_float
 from dcserver.catalog import FileSystem
 from dcserver.checks import require_choice, require_non_negative, require_positive, require_whole
 from dcserver.storage.pipeline import smallest
@@ -73,7 +74,7 @@ def overhead(system: FileSystem) -> Any:
     chapter 05.
     """
     found = (np.asarray(system.data_chunks, dtype=float) + system.parity_chunks) / system.data_chunks
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def usable_bytes(system: FileSystem) -> Any:
@@ -97,7 +98,7 @@ def usable_bytes(system: FileSystem) -> Any:
     3.2
     """
     found = np.asarray(system.servers) * system.drives_per_server * system.drive_bytes / overhead(system)
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def network_factor(system: FileSystem, direction: str = "read") -> Any:
@@ -127,7 +128,7 @@ def network_factor(system: FileSystem, direction: str = "read") -> Any:
     k, m = np.asarray(system.data_chunks, dtype=float), np.asarray(system.parity_chunks, dtype=float)
     passed = (k - 1) / k if direction == "read" else (k + m - 1) / k
     found = 1 + np.asarray(system.servers_forward) * passed
-    return found if np.ndim(found) else float(found)
+    return plain_float(found)
 
 
 def _touched(parts: Any, pieces: Any) -> Any:
@@ -226,5 +227,5 @@ def file_system(system: FileSystem, clients: Any, file_bytes: Any, direction: st
         share * opens * size,
     ), strict=True))  # fmt: skip
     rate, limit = smallest(ceilings)
-    plain = {name: v if np.ndim(v) else float(v) for name, v in ceilings.items()}
-    return FileSystemRate(rate, plain, limit, size if np.ndim(size) else float(size))
+    plain = {name: plain_float(v) for name, v in ceilings.items()}
+    return FileSystemRate(rate, plain, limit, plain_float(size))

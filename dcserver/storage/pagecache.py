@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_choice, require_positive, require_whole
 
 ORDERS = ("sequential", "shuffled", "random", "kept")
@@ -67,7 +68,7 @@ def hit_share(cache_bytes: Any, dataset_bytes: Any, order: str = "shuffled") -> 
     require_choice(ORDERS, order=order)
     c = np.minimum(np.asarray(cache_bytes, dtype=float) / dataset_bytes, 1.0)
     share = _SHARES[order](c)
-    return share if np.ndim(share) else float(share)
+    return plain_float(share)
 
 
 def reading_order(samples: int, epochs: int, order: str = "shuffled", seed: int = 0) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.catalog import Transformer
 from dcserver.checks import require_positive
 
@@ -110,4 +111,4 @@ def training_flops(model: Transformer, tokens: Any, sequence: Any = None, recomp
     layers = model.layers * (times * layer_flops(model, tokens)
                              + inner_times * attention_flops(model, tokens, sequence, causal))  # fmt: skip
     total = layers + 6 * np.asarray(tokens, dtype=float) * model.hidden * model.vocabulary
-    return total if np.ndim(total) else float(total)
+    return plain_float(total)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dcserver.arrays import plain_float
 from dcserver.checks import require_non_negative, require_positive, require_whole
 
 
@@ -51,7 +52,7 @@ def bubble(pipeline_parallel: Any, forward: Any, backward: Any, interleave: Any 
     saved = np.where(zero_bubble, 2 * np.asarray(weights, dtype=float), 0.0)
     wait = np.maximum(forward + np.asarray(backward, dtype=float) - saved, 0.0)
     out = (np.asarray(pipeline_parallel, dtype=float) - 1) * wait / interleave
-    return out if np.ndim(out) else float(out)
+    return plain_float(out)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import memory
+from dcserver.arrays import plain
 from dcserver.catalog import Transformer
 from dcserver.checks import require_choice, require_divides, require_positive, require_whole
 
@@ -176,7 +177,7 @@ class Plan:
         """The plans at an index."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         arrays = {k: np.broadcast_to(v, self.shape)[index] for k, v in values.items() if np.ndim(v)}
-        return dataclasses.replace(self, **{k: v if v.ndim else v.item() for k, v in arrays.items()})
+        return dataclasses.replace(self, **{k: plain(v) for k, v in arrays.items()})
 
     def __str__(self) -> str:
         if self.shape:
