@@ -286,7 +286,7 @@ def exchange(seconds: float) -> Iterator[Point]:
 
 
 @contextlib.contextmanager
-def _child(argument: str, **streams: Any) -> Iterator[subprocess.Popen]:
+def _child(argument: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen([sys.executable, "-I", "-S", "-c", _ECHO, argument], stderr=subprocess.DEVNULL, **streams)
     try:
         yield child

@@ -165,7 +165,11 @@ def _brief(value: Any) -> Any:
 
 
 def _function_slip(
-    calls: Sequence[tuple[tuple, dict]], mine: np.ndarray, theirs: np.ndarray, slips: Any, tolerance: float
+    calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]],
+    mine: np.ndarray,
+    theirs: np.ndarray,
+    slips: Any,
+    tolerance: float,
 ) -> str:
     ratio = _ratio(mine, theirs, tolerance)
     for slip, text in slips:
@@ -184,7 +188,10 @@ def _function_slip(
 
 
 def _broadcasts(
-    function: Callable[..., Any], calls: Sequence[tuple[tuple, dict]], theirs: np.ndarray, tolerance: float
+    function: Callable[..., Any],
+    calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]],
+    theirs: np.ndarray,
+    tolerance: float,
 ) -> bool:
     """Whether one call with arrays of all points gives what the calls one by one gave."""
 

@@ -266,7 +266,7 @@ def compare(rows: Sequence[Row]) -> Comparison:
     def predict(constants: Constants | None = None) -> np.ndarray:
         k = catalog.constants("collectives") if constants is None else constants
         out = np.full(len(jobs), np.nan)
-        batches: dict[tuple, list[int]] = {}
+        batches: dict[tuple[Any, ...], list[int]] = {}
         for i, job in enumerate(jobs):
             batches.setdefault((job.kind, job.algorithm, job.protocol), []).append(i)
         for (kind, algorithm, protocol), members in batches.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -119,7 +120,7 @@ def samples_per_joule(rows: Sequence[Row]) -> Comparison:
 def watts(rows: Sequence[Row]) -> Comparison:
     """Power of the system per accelerator, or of the whole where only that is stated."""
     index, quantity, measured, groups, families = [], [], [], [], []
-    systems: list[dict] = []
+    systems: list[dict[str, Any]] = []
     uncovered: dict[int, str] = {}
     for i, row in enumerate(rows):
         device = by_name(row.get("accelerator") or "")
