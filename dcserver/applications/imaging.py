@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dcserver.catalog import ConvNet
-from dcserver.checks import require_between, require_positive, require_whole
+from dcserver.catalog.tables import rows_of
+from dcserver.checks import require_between, require_choice, require_positive, require_whole
 from dcserver.compute.hardware import plain
 
 
@@ -105,6 +106,21 @@ def predictive_value(sensitivity: Any, specificity: Any, prevalence: Any) -> Any
     found, false = s * p, (1 - c) * (1 - p)
     with np.errstate(invalid="ignore"):
         return plain(found / (found + false))
+
+
+def screening(trial: str = "NLST, second round") -> dict[str, float]:
+    """What a screening trial found, by what: sensitivity, specificity, positive results, predictive value [1].
+
+    From ``catalog/data/screening.csv``, with sources. Taught in chapter 15.
+
+    >>> screening()["sensitivity"]
+    0.944
+    """
+    found: dict[str, dict[str, float]] = {}
+    for row in rows_of("data", "screening"):
+        found.setdefault(row["trial"], {})[row["what"]] = float(row["value"])
+    require_choice(found, trial=trial)
+    return found[trial]
 
 
 def trivial_accuracy(positive: Any, cases: Any) -> Any:
