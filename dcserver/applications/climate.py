@@ -35,6 +35,13 @@ def time_step(spacing: Any, constants: Mapping[str, float] | None = None) -> Any
         spacing / fastest speed [s]: nothing may cross a cell within a step (Courant, Friedrichs, Lewy 1928). What is
         stepped explicitly is wind; sound, faster, is solved implicitly up and down. Taught in chapter 15.
 
+    Raises
+    ------
+    ValueError
+        For ``spacing`` not above 0.
+
+    Examples
+    --------
     >>> round(time_step(10e3), 1)
     66.7
     """
@@ -58,6 +65,8 @@ def cell_work(constants: Mapping[str, float] | None = None) -> dict[str, float]:
         resident = numbers x 8 [B]; kernels = numbers x passes / 2 [1]: each writes one array, and half of the passes
         are writes. No run stands behind it: the passes are an assumption. Taught in chapter 15.
 
+    Examples
+    --------
     >>> cell_work()["traffic"]
     25600.0
     """
@@ -73,7 +82,25 @@ def cell_work(constants: Mapping[str, float] | None = None) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Climate:
-    """A global atmosphere on so many cards; fields may hold arrays."""
+    """A global atmosphere on so many cards; fields may hold arrays.
+
+    Taught in chapter 15.
+
+    Attributes
+    ----------
+    cells : 1
+        Of the grid.
+    steps_a_year : 1
+        Of time, in a simulated year.
+    fixed, exchange, streaming : s
+        Of each step: kernels and messages that set out, however few cells a card has; rims on the wire; moving the cells' bytes.
+    years_a_day : 1
+        Simulated years in a day.
+    most_years_a_day : 1
+        However many cards.
+    bytes_a_card : B
+        Cells that each card holds.
+    """
 
     cells: Any  # 1
     steps_a_year: Any  # 1
@@ -136,6 +163,8 @@ def climate(spacing: Any, cards: Any, accelerator: Accelerator, levels: Any = 90
     ValueError
         For numbers that are not positive, or cards that are not whole.
 
+    Notes
+    -----
     Taught in chapter 15.
 
     >>> from dcserver import catalog
@@ -161,5 +190,22 @@ def climate(spacing: Any, cards: Any, accelerator: Accelerator, levels: Any = 90
 
 
 def card_power(accelerator: Accelerator, run: Climate) -> Any:
-    """Watts of a card that streams for so large a part of each step, and hardly computes [W]. Taught in chapter 15."""
+    """Power of a card that streams for so large a part of each step, and hardly computes.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        The card.
+    run : Climate
+        From ``climate``.
+
+    Returns
+    -------
+    float or array, W
+
+    Notes
+    -----
+    Equation: ``energy.operating_point`` at 5 % of the arithmetic in FP32 and streaming / step of the memory. The 5 % is
+    a plain assumption, not fitted. Taught in chapter 15.
+    """
     return energy.operating_point(accelerator, 0.05, np.asarray(run.streaming) / run.step, dtype="fp32").total

@@ -109,9 +109,26 @@ def predictive_value(sensitivity: Any, specificity: Any, prevalence: Any) -> Any
 
 
 def screening(trial: str = "NLST, second round") -> dict[str, float]:
-    """What a screening trial found, by what: sensitivity, specificity, positive results, predictive value [1].
+    """What a screening trial found.
 
-    From ``catalog/data/screening.csv``, with sources. Taught in chapter 15.
+    Parameters
+    ----------
+    trial : str
+        A trial and its round, of ``catalog/data/screening.csv``, where the sources stand.
+
+    Returns
+    -------
+    dict
+        Sensitivity, specificity, positive results (share of those screened), predictive value [1], by these names.
+
+    Raises
+    ------
+    ValueError
+        For a trial that the catalog does not know.
+
+    Notes
+    -----
+    Taught in chapter 15.
 
     >>> screening()["sensitivity"]
     0.944

@@ -94,6 +94,8 @@ def device_supply(
     ValueError
         For a format that the device lacks.
 
+    Notes
+    -----
     Taught in chapter 15.
     """
     c = gemm_constants(constants)

@@ -20,7 +20,29 @@ _READ_OFF = "A100"  # its runs set the reach of a row; all others are tests
 
 @dataclass(frozen=True)
 class SizedRun:
-    """A given run beside what the envelope says of it."""
+    """A given run beside what the envelope says of it.
+
+    Taught in chapter 15.
+
+    Attributes
+    ----------
+    what : str
+        Model or benchmark.
+    accelerator : str
+        Which.
+    cards : 1
+        How many; NaN where it is not stated.
+    measured, model : unit
+        The run's value and the envelope's.
+    unit : str
+        Of both.
+    ratio : 1
+        Machines that the run needed over those that the envelope says.
+    role : str
+        "read off", "test" or "not covered".
+    why : str
+        It is not covered; empty otherwise.
+    """
 
     what: str
     accelerator: str
@@ -53,6 +75,8 @@ def sizing(application: str) -> list[SizedRun]:
     ValueError
         For an application of which nothing is given.
 
+    Examples
+    --------
     >>> sorted({run.role for run in sizing("language model")})
     ['not covered', 'read off', 'test']
     """
