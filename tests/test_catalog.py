@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dcserver import catalog
 from dcserver.catalog import names, tables
+from dcserver.catalog.nouns import CONFIDENCE
 
 DATA = Path(str(resources.files("dcserver.catalog"))) / "data"
 ACCELERATORS = catalog.table("accelerators")
@@ -30,7 +31,22 @@ def test_every_row_says_who_says_so_and_where(kind):
     for record in catalog.table(kind).values():
         assert record.source, record.name
         assert record.source_address, record.name
-        assert record.confidence in ("read", "recalled"), record.name
+        assert record.confidence in CONFIDENCE, record.name
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.csv")), ids=lambda p: p.stem)
+def test_every_row_says_how_far_it_was_followed_and_what_was_read_has_an_address(path):
+    """Of every file of facts, also of those that no noun describes."""
+    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        assert row["confidence"] in CONFIDENCE, row
+        if row["confidence"] == "read":
+            assert re.search(r"https?://|github:|arXiv:|doi\.org|DOI", row["source_address"]), row
+
+
+def test_an_unknown_confidence_is_named():
+    rows = ["name,source,confidence", "my card,me,sure"]
+    with pytest.raises(ValueError, match="confidence='sure' is not one of read, excerpt, recalled, derived"):
+        tables.parse("accelerators", rows)
 
 
 @pytest.mark.parametrize("kind", tables.TABLES)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcserver import catalog, claims, cost
+from dcserver.catalog.nouns import CONFIDENCE
 from dcserver.claims.evidence import RECOMPUTED, recomputes
 from dcserver.claims.records import records
 from dcserver.claims.rule import SLIPS
@@ -38,7 +39,7 @@ def test_no_verdict_is_without_reason_source_and_address(claim: str) -> None:
     assert len(record.why.split()) >= 4
     assert record.source
     assert record.source_address
-    assert record.confidence in ("read", "recalled", "derived")
+    assert record.confidence in CONFIDENCE
     assert all(number.isdigit() for number in record.chapters)
     assert claims.verdict(claim).verdict in claims.VERDICTS
 

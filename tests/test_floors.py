@@ -22,7 +22,7 @@ FLOORS = {
 # Within a floor one order is fixed, so that no circle can form: the clock that power allows comes first.
 MAY_IMPORT_BESIDE = {("compute", "energy"), ("checks", "units"), ("storage", "queueing"), ("storage", "memory")}
 MAY_IMPORT_BESIDE |= {("precision", "compute")}  # what fewer bits save is told on the roofline
-MAY_IMPORT_BESIDE |= {("centre", "planning")}
+MAY_IMPORT_BESIDE |= {("centre", "planning"), ("validation", "applications")}
 # Among the systems: what is served, trained or broken is what has a price, and the edge serves.
 MAY_IMPORT_BESIDE |= {("cost", part) for part in ("training", "inference", "reliability", "sharing")}
 MAY_IMPORT_BESIDE |= {("edge", "inference"), ("reliability", "training"), ("sharing", "reliability")}

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcserver import catalog, energy, future
+from dcserver.catalog.nouns import CONFIDENCE
 from dcserver.catalog.tables import rows_of
 
 MM2 = 1e-6
@@ -406,7 +407,7 @@ def test_every_published_figure_has_a_source(name):
     for row in rows_of("data", name):
         assert row["source"], row
         assert row["source_address"], row
-        assert row["confidence"] in {"read", "recalled"}
+        assert row["confidence"] in CONFIDENCE
 
 
 def test_constants_lie_within_their_bounds():

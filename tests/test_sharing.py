@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcserver import catalog, queueing, sharing
+from dcserver.catalog.nouns import CONFIDENCE
 from dcserver.catalog.tables import rows_of
 from dcserver.sharing.servers import Servers
 from dcserver.units import day, hour
@@ -281,7 +282,7 @@ class TestTrace:
             for row in rows:
                 assert row["source"], row
                 assert row["source_address"], row
-                assert row["confidence"] in ("read", "recalled")
+                assert row["confidence"] in CONFIDENCE
 
 
 class TestAWholeCluster:

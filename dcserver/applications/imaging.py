@@ -9,7 +9,8 @@ import numpy as np
 
 from dcserver.arrays import plain
 from dcserver.catalog import ConvNet
-from dcserver.checks import require_between, require_positive, require_whole
+from dcserver.catalog.tables import rows_of
+from dcserver.checks import require_between, require_choice, require_positive, require_whole
 
 
 def patch(network: ConvNet, edge: Any, reference: float = 128.0) -> ConvNet:
@@ -105,6 +106,38 @@ def predictive_value(sensitivity: Any, specificity: Any, prevalence: Any) -> Any
     found, false = s * p, (1 - c) * (1 - p)
     with np.errstate(invalid="ignore"):
         return plain(found / (found + false))
+
+
+def screening(trial: str = "NLST, second round") -> dict[str, float]:
+    """What a screening trial found.
+
+    Parameters
+    ----------
+    trial : str
+        A trial and its round, of ``catalog/data/screening.csv``, where the sources stand.
+
+    Returns
+    -------
+    dict
+        Sensitivity, specificity, positive results (share of those screened), predictive value [1], by these names.
+
+    Raises
+    ------
+    ValueError
+        For a trial that the catalog does not know.
+
+    Notes
+    -----
+    Taught in chapter 15.
+
+    >>> screening()["sensitivity"]
+    0.944
+    """
+    found: dict[str, dict[str, float]] = {}
+    for row in rows_of("data", "screening"):
+        found.setdefault(row["trial"], {})[row["what"]] = float(row["value"])
+    require_choice(found, trial=trial)
+    return found[trial]
 
 
 def trivial_accuracy(positive: Any, cases: Any) -> Any:

@@ -70,6 +70,42 @@ def _format(device: Accelerator | Cpu, dtype: str) -> str:
     raise ValueError(f"{device.name} has no {dtype} peak in the catalog, nor one of a wider format")
 
 
+def device_supply(
+    device: Accelerator | Cpu, dtype: str = "bf16", constants: Constants | None = None
+) -> tuple[float, float]:
+    """What one accelerator or processor has for a well-tuned program.
+
+    Parameters
+    ----------
+    device : Accelerator or Cpu
+        One device.
+    dtype : str
+        Number format of the arithmetic; a device without it computes in the next wider one.
+    constants : mapping, optional
+        Constants of the family "gemm".
+
+    Returns
+    -------
+    (flops, bandwidth)
+        FLOP/s that matrix products sustain at the power limit, B/s of memory streams.
+
+    Raises
+    ------
+    ValueError
+        For a format that the device lacks.
+
+    Notes
+    -----
+    Taught in chapter 15.
+    """
+    c = gemm_constants(constants)
+    if isinstance(device, Accelerator):
+        bandwidth = compute.memory_bandwidth(device, 0.67, constants=c)
+    else:
+        bandwidth = device.memory_bandwidth * c["cpu_memory_share"]
+    return float(compute.roofline(device, 1e6, _format(device, dtype), measured=True, constants=c)), float(bandwidth)
+
+
 def supply(server: Server, dtype: str = "bf16", constants: Constants | None = None) -> dict[str, float]:
     """What one server has of each resource for a well-tuned program.
 
@@ -85,9 +121,9 @@ def supply(server: Server, dtype: str = "bf16", constants: Constants | None = No
     Returns
     -------
     dict
-        By the names of ``RESOURCES``: FLOP/s that matrix products sustain at the power limit, B/s of memory streams, B,
-        B/s of all ports in one direction, B/s read from all drives (of the usual NVMe kind where the catalog knows only
-        how many there are). Links and drives at face value.
+        By the names of ``RESOURCES``: FLOP/s and B/s as ``device_supply`` has them, B, B/s of all ports in one
+        direction, B/s read from all drives (of the usual NVMe kind where the catalog knows only how many there are).
+        Links and drives at face value.
 
     Raises
     ------
@@ -98,16 +134,14 @@ def supply(server: Server, dtype: str = "bf16", constants: Constants | None = No
     -----
     Taught in chapter 15.
     """
-    c = gemm_constants(constants)
     device = server.accelerator if server.accelerator is not None else server.cpu
     if device is None:
         raise ValueError(f"{server.name} has neither accelerators nor a processor in the catalog")
     if isinstance(device, Accelerator):
-        count, bandwidth = server.accelerators, compute.memory_bandwidth(device, 0.67, constants=c)
-        room = server.accelerators * memory.capacity(device)
+        count, room = server.accelerators, server.accelerators * memory.capacity(device)
     else:
-        count, bandwidth, room = server.cpus, device.memory_bandwidth * c["cpu_memory_share"], server.memory_bytes
-    flops = compute.roofline(device, 1e6, _format(device, dtype), measured=True, constants=c)
+        count, room = server.cpus, server.memory_bytes
+    flops, bandwidth = device_supply(device, dtype, constants)
     drives = server.drive_bandwidth
     if np.isnan(drives):
         drives = server.drives * catalog.tier("NVMe SSD").read_bandwidth

@@ -72,6 +72,14 @@ def fact(column: str, unit: str, meaning: str, default: Any = float("nan")) -> A
     return field(default=default, metadata={"column": column, "unit": unit, "meaning": meaning})
 
 
+CONFIDENCE = {
+    "read": "the source's own text, or a faithful copy of it, was seen at source_address with the figure in it",
+    "excerpt": "seen only in a search's extract or in somebody else's report of the source",
+    "recalled": "from memory, not looked up: to be checked",
+    "derived": "follows from other rows, a definition, a count or a model of the package; the source says which",
+}
+
+
 def text(column: str, meaning: str) -> Any:
     """A text field read from a CSV column."""
     return fact(column, "", meaning, default="")
@@ -110,7 +118,7 @@ class Noun:
     aliases: str = text("aliases", "other names, separated by ;")
     notes: str = text("notes", "what to know about the figures")
     recalled_fields: str = text("recalled_fields", "columns not read at the source, to be checked")
-    confidence: str = text("confidence", "read at the source, or recalled")
+    confidence: str = text("confidence", "how far the figures were followed to their source: a level of CONFIDENCE")
     source: str = text("source", "who says so")
     source_address: str = text("source_address", "where they say so")
 

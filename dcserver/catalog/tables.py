@@ -18,6 +18,7 @@ from dcserver.catalog import names
 from dcserver.catalog.access import Codec, Radio
 from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
+    CONFIDENCE,
     Accelerator,
     Board,
     ConvNet,
@@ -97,8 +98,8 @@ def parse(kind: str, file: io.TextIOBase | Iterable[str], origin: str = "file") 
     Raises
     ------
     ValueError
-        Naming the origin, line and column: an unknown column, a row without name or source,
-        text where a number belongs, or a negative number.
+        Naming the origin, line and column: an unknown column, a row without name or source, a confidence that is no
+        level of ``nouns.CONFIDENCE``, text where a number belongs, or a negative number.
     """
     if kind not in TABLES:
         raise ValueError(f"table {kind!r} is not one of {', '.join(TABLES)}")
@@ -117,6 +118,8 @@ def parse(kind: str, file: io.TextIOBase | Iterable[str], origin: str = "file") 
             if not (row.get(required) or "").strip():
                 raise ValueError(f"{where}: {required} is empty; every row needs a name and a source")
         cells = {column: (raw or "").strip() for column, raw in row.items()}
+        if cells.get("confidence") and cells["confidence"] not in CONFIDENCE:
+            raise ValueError(f"{where}: confidence={cells['confidence']!r} is not one of {', '.join(CONFIDENCE)}")
         values = {columns[c].name: _value(columns[c], raw, f"{where}: {c}") for c, raw in cells.items() if raw}
         record = noun(**values)
         if isinstance(record, Price) and record.date:  # the same offer stands there with several dates

@@ -98,13 +98,13 @@ def scale_out(weight_bytes: Any, image_bytes: Any, *, weights_from: Any, registr
     Examples
     --------
     >>> print(scale_out(16e9, 5e9, weights_from=8.59e9))
-    get a server                35 s
-    pull the image          1.37 min
+    get a server                30 s
+    pull the image          1.33 min
     unpack it                   50 s
     read the weights          1.86 s
     copy them to the card     289 ms
     start the engine           1 min
-    in all                  3.82 min
+    in all                   3.7 min
     """
     c = catalog.constants("sharing")
     given = {"registry_rate": registry_rate, "extract_rate": extract_rate, "host_copy_rate": host_copy_rate,

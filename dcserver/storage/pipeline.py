@@ -42,8 +42,8 @@ def core_time(stored_bytes: Any, pixels: Any = 224 * 224, *, decodes: Any = True
     -------
     float or array
         stored bytes / decode rate + pixels x augment time [s]. Decoding follows the compressed bytes within a format
-        and a quality only: a photo at half the quality has half the bytes, but not half the pixels. Sources:
-        arXiv:2605.08731 (decoders), a measurement of ours (the rest). Taught in chapter 05.
+        and a quality only: a photo at half the quality has half the bytes, but not half the pixels. Both constants are
+        from a measurement of ours, ``catalog/data/loading_reference.json``. Taught in chapter 05.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def core_time(stored_bytes: Any, pixels: Any = 224 * 224, *, decodes: Any = True
 
     Examples
     --------
-    >>> 400 < 1 / core_time(110e3, 0.001) < 700  # images a second of one core that only decodes
+    >>> 500 < 1 / core_time(110e3, 0.001) < 900  # images a second of one core that only decodes
     True
     """
     c = catalog.constants("storage") if constants is None else constants

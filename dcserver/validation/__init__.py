@@ -25,9 +25,11 @@ from dcserver.validation.score import (
     score_rows,
     summary,
 )
+from dcserver.validation.uses import USES, SizedRun, sizing
 
-__all__ = ["TABLES", "Calibration", "Comparison", "ErrorBar", "Score", "calibrate", "compare", "detect", "error_bar",
-           "families", "interval", "number", "read_nccl_tests", "rule_of_thumb", "score", "score_rows"]  # fmt: skip
+__all__ = ["TABLES", "USES", "Calibration", "Comparison", "ErrorBar", "Score", "SizedRun", "calibrate", "compare", "detect", "error_bar",
+           "families", "interval", "number", "read_nccl_tests", "rule_of_thumb", "score", "score_rows",
+           "sizing"]  # fmt: skip
 
 # Table of measurements: (module that predicts it, columns by which a file is recognised).
 TABLES: dict[str, tuple[str, frozenset[str]]] = {
