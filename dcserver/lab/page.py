@@ -3,7 +3,8 @@
 import html
 
 # ipywidgets leaves a slider's handle nameless and lets it say its position, not its value. This names both; where scripts
-# in outputs are forbidden, it does nothing, and the label still stands above the slider. It also asks JupyterLab to leave
+# in outputs are forbidden, it does nothing, and the label still stands above the slider. The value beside it takes text that
+# a slider over a list cannot use: a stop of the Tab key less. The script also asks JupyterLab to leave
 # the keys to whatever has the focus: arrows would move to the next cell, Enter edit it, and D twice delete it.
 NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start() {
     const panel = mark.closest('.dcserver-experiment');
@@ -12,9 +13,11 @@ NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start(
     const name = () => panel.querySelectorAll('.widget-hslider').forEach(row => {
       const handle = row.querySelector('.noUi-handle'), label = row.querySelector('.widget-label'),
         value = row.querySelector('.widget-readout');
-      if (handle && label && value)
+      if (handle && label && value) {
+        value.removeAttribute('contenteditable');
         for (const [key, text] of [['aria-label', label.textContent], ['aria-valuetext', value.textContent]])
           if (handle.getAttribute(key) !== text) handle.setAttribute(key, text);
+      }
     });
     name();
     new MutationObserver(name).observe(panel, {subtree: true, childList: true, characterData: true, attributes: true,
@@ -47,6 +50,7 @@ CSS = """
 .dcserver-experiment .widget-hslider .noUi-handle { border: 2px solid var(--dcserver-focus); }
 .dcserver-experiment .noUi-handle:focus-visible, .dcserver-experiment select:focus-visible, .dcserver-experiment button:focus-visible,
 .dcserver-experiment input:focus-visible { outline: 3px solid var(--dcserver-focus); outline-offset: 2px; }
+.dcserver-experiment .jupyter-button { border: 1px solid transparent; } /* seen where a reader forces colours */
 .dcserver-experiment .dcserver-buttons { flex-flow: row wrap; gap: 6px; overflow: visible; }
 .dcserver-experiment .dcserver-buttons .jupyter-button { width: auto; margin: 0; padding: 0 10px; font-size: 12px; border-radius: 4px; }
 .dcserver-experiment .dcserver-readout { font-size: 17px; line-height: 1.4; min-height: 2.8em; padding: 2px 0 4px;
