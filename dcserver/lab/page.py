@@ -21,7 +21,7 @@ NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start(
     });
     name();
     new MutationObserver(name).observe(panel, {subtree: true, childList: true, characterData: true, attributes: true,
-      attributeFilter: ['aria-valuetext']});
+      attributeFilter: ['aria-valuetext', 'contenteditable']});
     })();"""
 
 CSS = """
@@ -49,7 +49,8 @@ CSS = """
 .dcserver-experiment .widget-hslider .noUi-target { background: var(--dcserver-edge); border: 1px solid var(--dcserver-edge); }
 .dcserver-experiment .widget-hslider .noUi-handle { border: 2px solid var(--dcserver-focus); }
 .dcserver-experiment .noUi-handle:focus-visible, .dcserver-experiment select:focus-visible, .dcserver-experiment button:focus-visible,
-.dcserver-experiment input:focus-visible { outline: 3px solid var(--dcserver-focus); outline-offset: 2px; }
+.dcserver-experiment input:focus-visible { outline: 3px solid var(--dcserver-focus) !important;
+  outline-offset: 2px; } /* ipywidgets forbids lists and fields theirs as firmly */
 .dcserver-experiment .jupyter-button { border: 1px solid transparent; } /* seen where a reader forces colours */
 .dcserver-experiment .dcserver-buttons { flex-flow: row wrap; gap: 6px; overflow: visible; }
 .dcserver-experiment .dcserver-buttons .jupyter-button { width: auto; margin: 0; padding: 0 10px; font-size: 12px; border-radius: 4px; }

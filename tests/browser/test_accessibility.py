@@ -46,8 +46,8 @@ CUT_OFF = """within => {
         if (hides || ((place.right > right + 1 || place.left < left - 1) && !scrolls(e)))
             out.push(`${e.tagName}.${e.className} ${Math.round(place.left)} to ${Math.round(place.right)}: ${(e.innerText || '').slice(0, 50)}`);
     }
-    const page = scroller ?? document.scrollingElement;
-    if (page.scrollWidth > page.clientWidth + 1) out.push(`what scrolls is ${page.scrollWidth} wide in ${page.clientWidth}`);
+    const page = document.scrollingElement;
+    if (page.scrollWidth > width + 1) out.push(`the page is ${page.scrollWidth} wide in a window of ${width}`);
     return out.slice(0, 10); }"""
 
 
