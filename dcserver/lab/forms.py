@@ -125,7 +125,8 @@ STYLE = (
     ".dcs-form .widget-radio-box label input {position: static; flex: none; margin: 0; line-height: inherit}"
     ".dcs-form .widget-html, .dcs-form .widget-html-content {height: auto; overflow: visible; line-height: 1.5;"
     " font-size: 14px; color: var(--jp-ui-font-color1, inherit)}"
-    ".dcs-form input:focus-visible, .dcs-form button:focus-visible {outline: 2px solid #0072B2; outline-offset: 2px}"
+    ".dcs-form .jupyter-button {border: 1px solid transparent}"  # seen where a reader forces colours
+    ".dcs-form input:focus-visible, .dcs-form button:focus-visible {outline: 2px solid #0072B2 !important; outline-offset: 2px}"
     "</style>"
 )
 

@@ -3,7 +3,8 @@
 import html
 
 # ipywidgets leaves a slider's handle nameless and lets it say its position, not its value. This names both; where scripts
-# in outputs are forbidden, it does nothing, and the label still stands above the slider. It also asks JupyterLab to leave
+# in outputs are forbidden, it does nothing, and the label still stands above the slider. The value beside it takes text that
+# a slider over a list cannot use: a stop of the Tab key less. The script also asks JupyterLab to leave
 # the keys to whatever has the focus: arrows would move to the next cell, Enter edit it, and D twice delete it.
 NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start() {
     const panel = mark.closest('.dcserver-experiment');
@@ -12,18 +13,21 @@ NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start(
     const name = () => panel.querySelectorAll('.widget-hslider').forEach(row => {
       const handle = row.querySelector('.noUi-handle'), label = row.querySelector('.widget-label'),
         value = row.querySelector('.widget-readout');
-      if (handle && label && value)
+      if (handle && label && value) {
+        value.removeAttribute('contenteditable');
         for (const [key, text] of [['aria-label', label.textContent], ['aria-valuetext', value.textContent]])
           if (handle.getAttribute(key) !== text) handle.setAttribute(key, text);
+      }
     });
     name();
     new MutationObserver(name).observe(panel, {subtree: true, childList: true, characterData: true, attributes: true,
-      attributeFilter: ['aria-valuetext']});
+      attributeFilter: ['aria-valuetext', 'contenteditable']});
     })();"""
 
 CSS = """
 .dcserver-experiment { max-width: 960px; overflow: visible; padding: 4px 0 8px; color: var(--jp-ui-font-color1, #222);
-  font-family: var(--jp-ui-font-family, system-ui, sans-serif); }
+  font-family: var(--jp-ui-font-family, system-ui, sans-serif); --dcserver-focus: #0072b2; --dcserver-edge: #767676; }
+[data-jp-theme-light="false"] .dcserver-experiment { --dcserver-focus: #56b4e9; --dcserver-edge: #9a9a9a; }
 .jp-OutputArea:has(.dcserver-experiment) .jp-OutputArea-child:has(.dcserver-still), .dcserver-experiment ~ .dcserver-still { display: none; }
 .dcserver-experiment .dcserver-title { font-weight: 600; font-size: 15px; line-height: 1.3; padding: 0 0 2px; }
 .dcserver-experiment .dcserver-task { font-size: 14px; line-height: 1.4; padding: 0 0 2px; white-space: normal; }
@@ -41,9 +45,13 @@ CSS = """
 .dcserver-experiment .widget-hslider .slider-container { flex: 1 1 150px; }
 .dcserver-experiment .widget-readout { flex: 0 0 88px; text-align: right; font-size: 13px; font-weight: 600; white-space: nowrap;
   overflow: visible; color: var(--jp-ui-font-color1, #222); }
-.dcserver-experiment .widget-dropdown > select { flex: 1 1 100%; font-size: 13px; height: 28px; }
+.dcserver-experiment .widget-dropdown > select { flex: 1 1 100%; font-size: 13px; height: 28px; border-color: var(--dcserver-edge); }
+.dcserver-experiment .widget-hslider .noUi-target { background: var(--dcserver-edge); border: 1px solid var(--dcserver-edge); }
+.dcserver-experiment .widget-hslider .noUi-handle { border: 2px solid var(--dcserver-focus); }
 .dcserver-experiment .noUi-handle:focus-visible, .dcserver-experiment select:focus-visible, .dcserver-experiment button:focus-visible,
-.dcserver-experiment input:focus-visible { outline: 3px solid #56b4e9; outline-offset: 2px; }
+.dcserver-experiment input:focus-visible { outline: 3px solid var(--dcserver-focus) !important;
+  outline-offset: 2px; } /* ipywidgets forbids lists and fields theirs as firmly */
+.dcserver-experiment .jupyter-button { border: 1px solid transparent; } /* seen where a reader forces colours */
 .dcserver-experiment .dcserver-buttons { flex-flow: row wrap; gap: 6px; overflow: visible; }
 .dcserver-experiment .dcserver-buttons .jupyter-button { width: auto; margin: 0; padding: 0 10px; font-size: 12px; border-radius: 4px; }
 .dcserver-experiment .dcserver-readout { font-size: 17px; line-height: 1.4; min-height: 2.8em; padding: 2px 0 4px;

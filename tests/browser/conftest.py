@@ -1,16 +1,22 @@
 """A real browser on a real JupyterLab: Debian's Chromium driven by Playwright, everything on loopback."""
 
+import contextlib
+import functools
+import http.server
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import pytest
-from places import NOTEBOOKS
+from places import NOTEBOOKS, ROOT, RUNTIME
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -27,6 +33,19 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def wait_for(address, process, log):
+    """Until a server that was started answers; what it wrote, if it does not."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    process.kill()
+    pytest.fail(f"{address} did not answer (exit {process.poll()}):\n{log.read_text()[-3000:]}")
 
 
 @pytest.fixture(scope="session")
@@ -54,16 +73,7 @@ def lab_server(tmp_path_factory):
     log = home / "lab.log"
     with open(log, "wb") as stream:
         process = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
-    end = time.monotonic() + 90
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{address}/api", timeout=2).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    else:
-        process.kill()
-        pytest.fail(f"JupyterLab did not start (exit {process.poll()}):\n{log.read_text()[-3000:]}")
+    wait_for(f"{address}/api", process, log)
     yield address
     process.terminate()
     process.wait(15)
@@ -83,8 +93,8 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def open_notebook(browser, lab_server):
+@contextlib.contextmanager
+def _opener(browser, lab_server):
     """A function that opens a notebook by name, runs all its cells and returns the page."""
     context = browser.new_context(viewport={"width": 1280, "height": 1400})
     page = context.new_page()
@@ -111,3 +121,54 @@ def open_notebook(browser, lab_server):
     open_and_run.page = page
     yield open_and_run
     context.close()
+
+
+@pytest.fixture
+def open_notebook(browser, lab_server):
+    """A function that opens a notebook by name, runs all its cells and returns the page."""
+    with _opener(browser, lab_server) as opener:
+        yield opener
+
+
+@pytest.fixture(scope="module")
+def keep_notebook(browser, lab_server):
+    """The same, for the tests of one file that share a page."""
+    with _opener(browser, lab_server) as opener:
+        yield opener
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: Any) -> Path:
+    """The site, built as `make site` does, with the runtime's address set."""
+    out = tmp_path_factory.mktemp("built") / "site"
+    command = [sys.executable, str(ROOT / "tools" / "site" / "build.py"), "--out", str(out)]
+    done = subprocess.run(command, env=dict(os.environ, PYODIDE_URL=RUNTIME), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return out
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Any:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: Any) -> Any:
+    """The address of the app, served as `make app` does."""
+    port = _free_port()
+    home = tmp_path_factory.mktemp("app")
+    environment = dict(os.environ, JUPYTER_RUNTIME_DIR=str(home), JUPYTER_CONFIG_DIR=str(home), IPYTHONDIR=str(home))
+    command = [sys.executable, str(ROOT / "tools" / "app" / "serve.py"), "--no-browser", f"--port={port}"]
+    with open(home / "log", "wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    wait_for(address, process, home / "log")
+    yield address
+    process.terminate()
+    process.wait(15)

@@ -1,47 +1,11 @@
 """The experiments as an app: every chapter has its page, controls answer, and nothing comes from outside."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 from test_chapters import CHANGED, CHAPTERS, STATE
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.browser
-sys.path.insert(0, str(ROOT / "tools" / "app"))
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: Any) -> Any:
-    """The address of the app, served as `make app` does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    home = tmp_path_factory.mktemp("app")
-    environment = dict(os.environ, JUPYTER_RUNTIME_DIR=str(home), JUPYTER_CONFIG_DIR=str(home), IPYTHONDIR=str(home))
-    command = [sys.executable, str(ROOT / "tools" / "app" / "serve.py"), "--no-browser", f"--port={port}"]
-    with open(home / "log", "wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + 90
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=2).close()
-            break
-        except OSError:
-            time.sleep(0.2)
-    else:
-        process.kill()
-        pytest.fail(f"the app did not start:\n{(home / 'log').read_text()[-2000:]}")
-    yield address
-    process.terminate()
-    process.wait(15)
 
 
 def test_the_app_lists_the_chapters_and_its_controls_answer(browser: Any, app: str) -> None:

@@ -76,7 +76,7 @@ def test_every_control_of_every_panel_answers_to_the_keyboard(path: Path, open_n
             try:
                 waits.append(move(page, panel, control))
             except AssertionError:  # what another control was moved to may leave this one without effect: start anew
-                panel.locator(".dcserver-reset").click()
+                panel.locator(".dcserver-reset").press("Enter")
                 page.settle()
                 try:
                     waits.append(move(page, panel, control))
@@ -87,10 +87,10 @@ def test_every_control_of_every_panel_answers_to_the_keyboard(path: Path, open_n
         assert len(alt) > 20
         table = panel.locator(".dcserver-buttons button", has_text="Table")
         if table.count():
-            table.click()
+            table.press("Space")
             panel.locator(".dcserver-table table").wait_for()
         panel.screenshot(path=folder / f"panel-{number + 1}-moved.png")
-        panel.locator(".dcserver-reset").click()
+        panel.locator(".dcserver-reset").press("Enter")
         page.settle()
     start_and_stop(page, folder)
     for image in page.locator(".jp-OutputArea img:visible").all():

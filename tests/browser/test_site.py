@@ -1,35 +1,17 @@
 """The static book and the live chapters: built without a warning, no dead link, nothing asked of the outside."""
 
-import functools
-import http.server
 import json
 import re
-import subprocess
-import sys
-import threading
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from places import RUNTIME
 from test_chapters import CHAPTERS
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.browser
-RUNTIME = "http://127.0.0.1:9/pyodide/pyodide.mjs"  # an address of our own: what the live chapters must then ask for
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: Any) -> Path:
-    """The site, built as `make site` does, with the runtime's address set."""
-    import os
-
-    out = tmp_path_factory.mktemp("built") / "site"
-    command = [sys.executable, str(ROOT / "tools" / "site" / "build.py"), "--out", str(out)]
-    done = subprocess.run(command, env=dict(os.environ, PYODIDE_URL=RUNTIME), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return out
 
 
 class Links(HTMLParser):
@@ -101,17 +83,6 @@ def test_live_chapters_get_the_package_from_the_site(site: Path) -> None:
     setup = "".join(next(c for c in chapter["cells"] if c["cell_type"] == "code")["source"])
     assert 'if sys.platform == "emscripten"' in setup
     assert RUNTIME in (site / "lite" / "jupyter-lite.json").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def address(site: Path) -> Any:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None: ...
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
 
 
 def test_the_book_asks_nothing_of_the_outside_and_can_be_searched(browser: Any, address: str) -> None:

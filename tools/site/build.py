@@ -77,6 +77,10 @@ def stage_book(source: Path) -> None:
         for cell in notebook.cells:
             if cell.cell_type == "markdown":  # JupyterLab's anchors keep capitals and join words with dashes
                 cell.source = re.sub(r"\]\(#([^)]*)\)", lambda m: f"](#{m[1].lower()})", cell.source)
+            for output in cell.get("outputs", []):
+                # A picture's words are taken from its cell, not from where the notebook keeps them.
+                if words := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                    cell.metadata["mystnb"] = {"image": {"alt": words}}
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(button(path.name), id="live"))
         nbformat.write(notebook, source / "chapters" / path.name)
     for page in ("glossary.md", "teachers_guide.md", "map.md"):
