@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog, compute, energy
+from dcserver.arrays import plain
 from dcserver.catalog import Accelerator, Link
 from dcserver.checks import require_positive, require_whole
-from dcserver.compute.hardware import plain
 from dcserver.interconnect import transfer
 from dcserver.units import day, format_bytes, format_time, significant, year
 
