@@ -42,7 +42,9 @@ CUT_OFF = """within => {
     for (const e of document.querySelectorAll(within)) {
         const place = e.getBoundingClientRect(), style = getComputedStyle(e);
         if (place.width < 2 || place.height < 2 || style.visibility === 'hidden' || e.closest('.MathJax, .visually-hidden')) continue;
-        const hides = /hidden|clip/.test(style.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.innerText && !scrolls(e);
+        const held = document.createRange();
+        held.selectNodeContents(e); // its texts and boxes as drawn
+        const hides = /hidden|clip/.test(style.overflowX) && e.innerText && held.getBoundingClientRect().right > place.right + 1 && !scrolls(e);
         if (hides || ((place.right > right + 1 || place.left < left - 1) && !scrolls(e)))
             out.push(`${e.tagName}.${e.className} ${Math.round(place.left)} to ${Math.round(place.right)}: ${(e.innerText || '').slice(0, 50)}`);
     }
