@@ -32,7 +32,7 @@ OURS = [".jp-OutputArea-output", ".jp-RenderedMarkdown"]
 COLOURS = ["color-contrast", "link-in-text-block"]
 # What is folded away is not judged: open it.
 UNFOLD = "() => document.querySelectorAll('details').forEach(d => { d.open = true; })"
-HALF = {"width": 640, "height": 512, "deviceScaleFactor": 2, "mobile": False}  # 1280 x 1024 at 200 %
+WHOLE_WINDOW, HALF = {"width": 1280, "height": 1024}, {"width": 640, "height": 512}
 
 # What sticks out of the window, or of a box that hides it; tables, code and pictures may scroll in a box of their own.
 CUT_OFF = """within => {
@@ -79,21 +79,10 @@ def findings(page: Any, *, within: list[str] | None = None, rules: list[str] | N
     ]
 
 
-def enlarge(page: Any, on: bool = True) -> None:
-    """The page at 200 %: half as wide and high, two dots for one; or back as it was."""
-    if on:
-        page.zoom = page.context.new_cdp_session(page)
-        page.zoom.send("Emulation.setDeviceMetricsOverride", HALF)
-    else:
-        page.zoom.send("Emulation.clearDeviceMetricsOverride")
+def enlarge(page: Any, to: dict[str, int] = HALF) -> None:
+    """The page as a window of 1280 x 1024 shows it at 200 %, which is as if half as wide and high; or as told."""
+    page.set_viewport_size(to)
     page.wait_for_timeout(400)
-
-
-def press(page: Any, *keys: str) -> None:
-    """Keys one after the other, each when the kernel has heard of the one before."""
-    for key in keys:
-        page.keyboard.press(key)
-        page.settle()
 
 
 # The book.
@@ -198,7 +187,8 @@ def test_a_chapter_has_no_serious_finding_by_day_or_night(chapter: Any) -> None:
 @with_a_chapter
 def test_tab_reaches_everything_in_order_and_shows_where_it_is(chapter: Any) -> None:
     stops = ".noUi-handle, select, input, button, summary"
-    for box in (chapter.locator(".dcserver-panel").first, chapter.locator(".dcs-form").first):
+    for kind in ("dcserver-panel", "dcs-form"):
+        box = chapter.locator(f".{kind}").first
         reached = box.locator(stops)
         reached.first.focus()
         for index in range(reached.count()):
@@ -211,7 +201,7 @@ def test_tab_reaches_everything_in_order_and_shows_where_it_is(chapter: Any) -> 
             assert ring[0] == "solid", f"nothing shows that the keys go to {place.inner_text()!r}"
             assert ring[1] >= 2
             if index == 0:
-                box.screenshot(path=SHOTS / f"focus-{box.get_attribute('class').split('dcs')[-1][:6].strip()}.png")
+                box.screenshot(path=SHOTS / f"focus-{kind}.png")
             chapter.keyboard.press("Tab")
         assert not box.evaluate("e => e.contains(document.activeElement)"), "Tab does not leave"
 
@@ -269,7 +259,7 @@ def test_a_chapter_loses_nothing_at_200_percent_in_forced_colours_or_without_mot
         box = chapter.locator(f".dcserver-{kind}").first
         box.scroll_into_view_if_needed()
         chapter.screenshot(path=SHOTS / f"{kind}-200.png")
-    enlarge(chapter, False)
+    enlarge(chapter, WHOLE_WINDOW)
     assert cut == []
 
     chapter.emulate_media(forced_colors="active", reduced_motion="reduce")
