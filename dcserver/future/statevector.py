@@ -229,7 +229,7 @@ def probabilities(state: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    Equation: |amplitude|^2. Taught in chapter 16.
+    Equation: the square of the amplitude's size. Taught in chapter 16.
     """
     return state.real**2 + state.imag**2
 

@@ -27,7 +27,8 @@ NAMES_FOR_SCREEN_READERS = """const mark = this; let tries = 0; (function start(
 CSS = """
 .dcserver-experiment { max-width: 960px; overflow: visible; padding: 4px 0 8px; color: var(--jp-ui-font-color1, #222);
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); --dcserver-focus: #0072b2; --dcserver-edge: #767676; }
-[data-jp-theme-light="false"] .dcserver-experiment { --dcserver-focus: #56b4e9; --dcserver-edge: #9a9a9a; }
+[data-jp-theme-light="false"] .dcserver-experiment { --dcserver-focus: #56b4e9; --dcserver-edge: #9a9a9a;
+  --jp-widgets-dropdown-arrow: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath d='M4 7l5 5 5-5' fill='none' stroke='%23ddd' stroke-width='2'/%3E%3C/svg%3E"); }
 .jp-OutputArea:has(.dcserver-experiment) .jp-OutputArea-child:has(.dcserver-still), .dcserver-experiment ~ .dcserver-still { display: none; }
 .dcserver-experiment .dcserver-title { font-weight: 600; font-size: 15px; line-height: 1.3; padding: 0 0 2px; }
 .dcserver-experiment .dcserver-task { font-size: 14px; line-height: 1.4; padding: 0 0 2px; white-space: normal; }
@@ -57,7 +58,7 @@ CSS = """
 .dcserver-experiment .dcserver-readout { font-size: 17px; line-height: 1.4; min-height: 2.8em; padding: 2px 0 4px;
   white-space: normal; }
 .dcserver-experiment .dcserver-failed { border-left: 4px solid #d55e00; padding-left: 10px; }
-.dcserver-experiment .dcserver-picture, .dcserver-experiment .dcserver-picture .widget-html-content { height: auto; width: 100%; }
+.dcserver-experiment .dcserver-picture, .dcserver-experiment .dcserver-picture .widget-html-content { height: auto; width: 100%; margin: 2px 0; }
 .dcserver-experiment .dcserver-picture img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
 [data-jp-theme-light="false"] .dcserver-experiment .dcserver-picture img { filter: invert(0.92) hue-rotate(180deg); }
 .dcserver-experiment .dcserver-table { overflow-x: auto; height: auto; }
