@@ -1,5 +1,10 @@
 """Sphinx's settings for the book; tools/site/build.py lays out the sources beside it."""
 
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
 import dcserver
 
 project = "dcserver"
@@ -43,3 +48,29 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+toc_object_entries_show_parents = "hide"  # the list beside the page is narrow
+
+
+def _shorter(app: Any, what: str, name: str, thing: Any, options: Any, signature: str, returns: str) -> Any:
+    """No wall of defaults: the fields of a large record stand below, each with its unit."""
+    if what == "class" and dataclasses.is_dataclass(thing) and len(dataclasses.fields(thing)) > 8:
+        return "(...)", returns
+    return None
+
+
+def _linked(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """ "Taught in chapter 06" leads there."""
+    pages = {path.stem[:2]: path.stem for path in (Path(app.srcdir) / "chapters").glob("[0-9][0-9]_*.ipynb")}
+
+    def link(found: re.Match[str]) -> str:
+        return re.sub(
+            r"\d\d", lambda n: f":doc:`{n[0]} </chapters/{pages[n[0]]}>`" if n[0] in pages else n[0], found[0]
+        )
+
+    lines[:] = [re.sub(r"\bchapters? \d\d(?:(?:,| and) \d\d)*", link, line) for line in lines]
+
+
+def setup(app: Any) -> None:
+    """What Sphinx calls once it knows the settings."""
+    app.connect("autodoc-process-signature", _shorter)
+    app.connect("autodoc-process-docstring", _linked, priority=900)  # after napoleon
