@@ -34,7 +34,8 @@ class CannotMeasure(Exception):
 @cache
 def shortest_run() -> float:
     """Seconds that a run must last to be timed within some 5 %: twenty of the clock's own steps, 0.1 ms in a browser."""
-    steps, last = [], time.perf_counter()
+    steps: list[float] = []
+    last = time.perf_counter()
     while len(steps) < 5:
         now = time.perf_counter()
         if now > last:
