@@ -2,13 +2,10 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 IN_BROWSER = sys.platform == "emscripten"
-_PAUSE = 0.1  # seconds of work between two moments of listening
-_listened = 0.0
 
 
 def can_listen() -> bool:
@@ -21,14 +18,11 @@ def can_listen() -> bool:
 
 
 def listen() -> None:
-    """Let in what the page has to say, a pressed button perhaps; at most ten times a second, and only where that can be."""
-    global _listened
-    if not can_listen() or time.monotonic() - _listened < _PAUSE:
-        return
-    from pyodide.ffi import run_sync
+    """Let in what the page has to say, a pressed button perhaps, where that can be."""
+    if can_listen():
+        from pyodide.ffi import run_sync
 
-    run_sync(asyncio.sleep(0.001))
-    _listened = time.monotonic()
+        run_sync(asyncio.sleep(0.005))
 
 
 def soon(call: Callable[[], Any]) -> None:

@@ -6,6 +6,8 @@ experiment brings its own, and hears it when it tells its progress.
 """
 
 import html
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -36,13 +38,17 @@ def launcher(button: str, note: str, work: Callable[[Callable[[float, str], None
     bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "260px", "flex": "none", "display": "none"})
     said = widgets.HTML(html.escape(note, quote=False))
     said.add_class("dcserver-said")
-    told_to_stop = False
+    told_to_stop, shown = False, -math.inf
 
     def tell_to_stop(_: Any) -> None:
         nonlocal told_to_stop
         told_to_stop = True
 
     def step(share: float, words: str) -> None:
+        nonlocal shown
+        if browser.IN_BROWSER and share < 1 and time.monotonic() - shown < 0.1:
+            return  # a page that is told more often hears the press of Stop too late
+        shown = time.monotonic()
         bar.value = share
         text = html.escape(f"{100 * share:.0f} %: {words}" if words else f"{100 * share:.0f} %", quote=False)
         said.value = f'<div role="status" aria-live="polite">{text}</div>'
@@ -51,9 +57,9 @@ def launcher(button: str, note: str, work: Callable[[Callable[[float, str], None
             raise KeyboardInterrupt
 
     def start() -> None:
-        nonlocal told_to_stop
+        nonlocal told_to_stop, shown
         stop.layout.display = "" if browser.can_listen() else "none"
-        ended, told_to_stop = "", False
+        ended, told_to_stop, shown = "", False, -math.inf
         try:
             ended = work(step)
         except Exception as trouble:  # a button's callback has no cell to show its error in
