@@ -236,7 +236,7 @@ def test_pressing_the_button_measures_and_shows_it(monkeypatch: Any) -> None:
     monkeypatch.setattr(bench.measure, "__defaults__", (1.0, ("copying",), None))
     form = bench.panel(seconds=0.5).form()
     row, shown = form.children
-    button, bar, said = row.children
+    button, bar, _, said = row.children
     assert "not measured yet" in shown.value
     button.click()
     assert bench.latest() is not bench.reference()

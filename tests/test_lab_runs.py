@@ -31,8 +31,8 @@ def run() -> lab.Run:
 
 
 def parts(run: lab.Run) -> tuple[Any, Any, Any]:
-    row = run.widget().children[1]
-    return row.children
+    button, bar, _, said = run.widget().children[1].children
+    return button, bar, said
 
 
 def test_before_it_is_run_it_shows_the_first_result_and_whose_it_is(run: lab.Run) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dcserver.checks import require_between, require_choice
-from dcserver.lab import cards, probes, probes_gpu
+from dcserver.lab import browser, cards, probes, probes_gpu
 from dcserver.lab.forms import Card
 from dcserver.lab.machine import Curve, MachineReport, load, parse
 
@@ -76,6 +76,8 @@ def _about() -> dict[str, Any]:
     except (AttributeError, ValueError, OSError):
         memory = float("nan")
     processor = platform.processor() or platform.machine()
+    if browser.IN_BROWSER:  # which does not tell what it runs on
+        processor = f"a browser's Python ({processor})"
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next((s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), processor)
@@ -240,8 +242,7 @@ class BenchPanel(Card):
                 shown.value = self.html()
             return "Measured. Run the cells below again: they now show your machine."
 
-        note = f"Takes about {self.seconds:.0f} s; the kernel's stop button ends it and keeps what it has."
-        return widgets.VBox([launcher("Measure this machine", note, work), shown])
+        return widgets.VBox([launcher("Measure this machine", browser.how_long(self.seconds), work), shown])
 
 
 def panel(seconds: float = 40.0) -> BenchPanel:

@@ -24,7 +24,7 @@ import numpy as np
 
 from dcserver.checks import require_between, require_whole
 from dcserver.lab.bench import _about
-from dcserver.lab.probes import IN_BROWSER
+from dcserver.lab.browser import IN_BROWSER
 from dcserver.progress import Progress, reporter
 
 __all__ = ["LoadingReport", "measure", "reference"]

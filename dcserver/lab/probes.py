@@ -15,35 +15,54 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dcserver.lab.browser import IN_BROWSER
 from dcserver.units import KiB, MiB
 
 Point = tuple[str, float, float]  # what was measured, at which size, what came out
-IN_BROWSER = sys.platform == "emscripten"
 
 
 class CannotMeasure(Exception):
     """This machine, or this Python, cannot be asked that; the message says why."""
 
 
+@cache
+def shortest_run() -> float:
+    """Seconds that a run must last to be timed within some 5 %: twenty of the clock's own steps, 0.1 ms in a browser."""
+    steps: list[float] = []
+    last = time.perf_counter()
+    while len(steps) < 5:
+        now = time.perf_counter()
+        if now > last:
+            steps.append(now - last)
+            last = now
+    return max(2e-4, 20 * min(steps))
+
+
+def _time_of(call: Callable[[], Any], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return time.perf_counter() - start
+
+
 def best_time(call: Callable[[], Any], seconds: float) -> float:
     """Seconds of the fastest of several runs, repeated for about so long; many calls a run if they are short."""
-    start = time.perf_counter()
-    call()
-    once = max(time.perf_counter() - start, 1e-9)
-    calls = max(1, int(2e-4 / once))  # a run has to be long against the clock's own step
-    fastest, spent, runs = np.inf, 0.0, 0
+    call()  # it pays for what later ones find ready
+    calls, fastest, spent, runs = 1, np.inf, 0.0, 0
     # Three runs at least; of a long one, a single run after the first is all that there is time for.
-    while (runs < 3 and spent <= max(5 * seconds, 0.05)) or spent < seconds:
-        start = time.perf_counter()
-        for _ in range(calls):
-            call()
-        took = time.perf_counter() - start
-        fastest, spent, runs = min(fastest, took / calls), spent + took, runs + 1
+    while runs == 0 or (runs < 3 and spent <= max(5 * seconds, 0.05)) or spent < seconds:
+        took = _time_of(call, calls)
+        spent += took
+        if took < shortest_run():
+            calls *= 2
+        else:
+            fastest, runs = min(fastest, took / calls), runs + 1
     return float(fastest)
 
 
@@ -122,6 +141,14 @@ def _walk(table: Any, place: int, rounds: int) -> int:
     return place
 
 
+def _rounds(table: Any) -> int:
+    """Rounds that the clock can time."""
+    rounds = 500
+    while _time_of(partial(_walk, table, 0, rounds), 1) < shortest_run():
+        rounds *= 2
+    return rounds
+
+
 def memory_latency(seconds: float, memory: float) -> Iterator[Point]:
     """Seconds of one dependent step through a random ring of cache lines, by the ring's bytes.
 
@@ -139,8 +166,9 @@ def memory_latency(seconds: float, memory: float) -> Iterator[Point]:
         ring[order * 8] = np.roll(order, -1) * 8
         table = array.array("q")
         table.frombytes(memoryview(ring).cast("B"))  # type: ignore[arg-type]
-        rounds, fastest, runs = 500, np.inf, 0
+        fastest, runs = np.inf, 0
         place = _walk(table, 0, min(lines, 200_000) // 8 + 1)
+        rounds = _rounds(table)
         while runs < 20 or time.perf_counter() - began < share:
             start = time.perf_counter()
             place = _walk(table, place, rounds)

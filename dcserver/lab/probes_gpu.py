@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from dcserver.lab.probes import IN_BROWSER, CannotMeasure, Point, sizes_between
+from dcserver.lab.browser import IN_BROWSER
+from dcserver.lab.probes import CannotMeasure, Point, sizes_between
 from dcserver.units import KiB, MiB
 
 
 def torch_device() -> tuple[Any, str]:
     """PyTorch and the accelerator it can use; CannotMeasure says why there is none."""
-    if IN_BROWSER or importlib.util.find_spec("torch") is None:
+    if IN_BROWSER:
+        raise CannotMeasure("a browser's Python reaches no GPU")
+    if importlib.util.find_spec("torch") is None:
         raise CannotMeasure("PyTorch is not installed here, so no GPU was asked")
     import torch
 

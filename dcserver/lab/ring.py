@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dcserver.checks import require_positive, require_whole
+from dcserver.lab.browser import IN_BROWSER
 from dcserver.units import format_bytes, format_rate, format_time
 
 __all__ = ["RingRun", "all_reduce", "expected_time"]
@@ -155,6 +156,8 @@ def all_reduce(ranks: int = 4, message_bytes: float = 16e6, repeats: int = 5, ti
         raise ValueError(f"ranks={ranks} would start too many processes; allowed are 2 to 64")
     if message_bytes > 1e9:
         raise ValueError(f"message_bytes={message_bytes:g} would fill the memory of {ranks} processes; at most 1e9")
+    if IN_BROWSER:
+        raise RuntimeError("a browser's Python starts no second process, so there is no ring")
     length = max(round(message_bytes / 4 / ranks), 1) * int(ranks)
     started: list[Any] = []
     answers: list[Any] = []

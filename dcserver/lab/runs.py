@@ -1,14 +1,17 @@
 """An experiment that takes seconds or minutes: a button, its progress, and what came out, in words, picture and table.
 
 Until the button is pressed a result that was kept or is quickly worked out stands there, the same in every run.
-The kernel's stop button ends a run; what was done by then is kept.
+The kernel's stop button ends a run; what was done by then is kept. A kernel in a browser has no such button: there the
+experiment brings its own, and hears it when it tells its progress.
 """
 
 import html
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
-from dcserver.lab import style
+from dcserver.lab import browser, style
 from dcserver.lab.experiments import Experiment
 from dcserver.lab.figures import Chart
 from dcserver.lab.page import CSS, KEEP_KEYS
@@ -31,18 +34,32 @@ def launcher(button: str, note: str, work: Callable[[Callable[[float, str], None
     press = widgets.Button(
         description=button, button_style="primary", layout={"width": "auto", "flex": "none"}, tooltip=note
     )
+    stop = widgets.Button(description="Stop", layout={"width": "auto", "flex": "none", "display": "none"})
     bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "260px", "flex": "none", "display": "none"})
     said = widgets.HTML(html.escape(note, quote=False))
     said.add_class("dcserver-said")
+    told_to_stop, shown = False, -math.inf
+
+    def tell_to_stop(_: Any) -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
 
     def step(share: float, words: str) -> None:
+        nonlocal shown
+        if browser.IN_BROWSER and share < 1 and time.monotonic() - shown < 0.1:
+            return  # a page that is told more often hears the press of Stop too late
+        shown = time.monotonic()
         bar.value = share
         text = html.escape(f"{100 * share:.0f} %: {words}" if words else f"{100 * share:.0f} %", quote=False)
         said.value = f'<div role="status" aria-live="polite">{text}</div>'
+        browser.listen()
+        if told_to_stop:
+            raise KeyboardInterrupt
 
-    def start(_: Any) -> None:
-        press.disabled, bar.value, bar.layout.display = True, 0.0, ""
-        ended = ""
+    def start() -> None:
+        nonlocal told_to_stop, shown
+        stop.layout.display = "" if browser.can_listen() else "none"
+        ended, told_to_stop, shown = "", False, -math.inf
         try:
             ended = work(step)
         except Exception as trouble:  # a button's callback has no cell to show its error in
@@ -51,11 +68,16 @@ def launcher(button: str, note: str, work: Callable[[Callable[[float, str], None
         except KeyboardInterrupt:  # work that keeps what it has does not raise; this one had nothing yet
             ended = "Stopped before there was anything to keep."
         finally:
-            press.disabled, bar.layout.display = False, "none"
+            press.disabled, bar.layout.display, stop.layout.display = False, "none", "none"
             said.value = f'<div role="alert">{html.escape(ended, quote=False)}</div>'
 
-    press.on_click(start)
-    return widgets.HBox([press, bar, said], layout={"align_items": "center", "flex_flow": "row wrap"})
+    def pressed(_: Any) -> None:
+        press.disabled, bar.value, bar.layout.display = True, 0.0, ""
+        browser.soon(start)
+
+    press.on_click(pressed)
+    stop.on_click(tell_to_stop)
+    return widgets.HBox([press, bar, stop, said], layout={"align_items": "center", "flex_flow": "row wrap"})
 
 
 class Run(Experiment):
@@ -177,11 +199,7 @@ class Run(Experiment):
             f'<style>{CSS}</style><div class="dcserver-title">{style.words_to_html(self.title)}</div>'
             f'<div class="dcserver-task">{style.words_to_html(self.task)}</div>{KEEP_KEYS}'
         )
-        row = launcher(
-            self.button,
-            f"Takes about {self.seconds:.0f} s; the kernel's stop button ends it and keeps what it has.",
-            work,
-        )
+        row = launcher(self.button, browser.how_long(self.seconds), work)
         self._say, self._picture = widgets.HTML(self._say_html()), widgets.HTML(self._picture_html())
         self._picture.add_class("dcserver-picture")
         self._rows_html = widgets.HTML(style.table_html(self.rows) if self.rows else "")

@@ -2,8 +2,10 @@
 
 Usage: python tools/site/build.py [--out FOLDER] [--book-only]
 
-PYODIDE_URL, if set, is where the browser gets its Python from (the address of a local copy's pyodide.js, say);
-otherwise the runtime's usual address is used, and it is the only one outside the site that is ever asked.
+The browser's Python comes from its usual address, the only one outside the site that is ever asked. To have that at home too:
+
+PYODIDE      a release of Pyodide, its archive or the folder with pyodide.mjs in it: carried inside the site
+PYODIDE_URL  the address of the pyodide.mjs of a copy elsewhere
 """
 
 import argparse
@@ -23,14 +25,19 @@ import dcserver
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = ROOT / "notebooks"
-# Wheels that the browser's Python does not bring along: ours, and pure-Python ones that it would ask a registry for.
-PURE = ["simpy", "ipywidgets", "jupyterlab_widgets", "widgetsnbextension", "comm"]
+# Wheels that the browser's Python does not bring along, and would ask a registry for: pure Python, carried inside the site.
+PURE = ["simpy", "ipywidgets", "jupyterlab_widgets", "comm"]
+# What dcserver itself does not require, and the lab draws with; and what single parts need, by the words that name them.
+ALWAYS = ["dcserver", "ipywidgets", "matplotlib", "pillow"]
+SOMETIMES = {"ciphers": "cryptography"}
+# Of JupyterLab's extensions, whatever else is installed here.
+EXTENSIONS = ["@jupyterlite/pyodide-kernel-extension", "@jupyter-widgets/jupyterlab-manager"]
 IN_BROWSER = """import sys
 
 if sys.platform == "emscripten":  # in a browser: the package and what it draws with
     import piplite
 
-    await piplite.install(["dcserver", "ipywidgets", "matplotlib", "pillow"])
+    await piplite.install({packages})
 
 """
 PARTS = {
@@ -141,18 +148,38 @@ def book(source: Path, out: Path) -> None:
     subprocess.run(command, check=True)
 
 
+def for_browser(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A chapter whose set-up cell first gets the package into the browser's Python."""
+    setup = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    packages = ALWAYS + [package for word, package in SOMETIMES.items() if re.search(rf"\b{word}\b", setup.source)]
+    setup.source = IN_BROWSER.format(packages=json.dumps(packages)) + setup.source
+    return notebook
+
+
 def stage_live(source: Path) -> None:
-    """The chapters for the browser: their set-up cell first gets the package into the browser's Python."""
+    """The chapters for the browser, and what they link."""
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
     for path in chapters():
-        notebook = nbformat.read(path, as_version=4)
-        setup = next(cell for cell in notebook.cells if cell.cell_type == "code")
-        setup.source = IN_BROWSER + setup.source
-        nbformat.write(notebook, source / path.name)
+        nbformat.write(for_browser(nbformat.read(path, as_version=4)), source / path.name)
     for page in NOTEBOOKS.glob("*.md"):
-        if page.name != "AUTHORING.md":  # what the chapters link
+        if page.name != "AUTHORING.md":
             shutil.copy(page, source)
+
+
+def carry_runtime(given: str, to: Path) -> None:
+    """Lay a release of Pyodide where JupyterLite looks for one to carry inside the site; nothing if none is given."""
+    shutil.rmtree(to, ignore_errors=True)
+    if not given:
+        return
+    release = Path(given)
+    if release.is_file():
+        shutil.unpack_archive(release, to.parent / "unpacked", filter="data")
+        release = next((to.parent / "unpacked").rglob("pyodide.mjs")).parent
+    if not (release / "pyodide.mjs").exists():
+        sys.exit(f"PYODIDE={given}: there is no pyodide.mjs in it")
+    shutil.copytree(release, to, ignore=shutil.ignore_patterns("*.map", "*-tests.tar*"))
+    shutil.rmtree(to.parent / "unpacked", ignore_errors=True)
 
 
 def live(work: Path, out: Path) -> None:
@@ -163,10 +190,16 @@ def live(work: Path, out: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "-w", str(wheels), str(ROOT)], check=True)
     subprocess.run([*pip, "download", "--no-deps", "-d", str(wheels), *PURE], check=True)
-    settings = {"PipliteAddon": {"piplite_urls": [str(w) for w in sorted(wheels.glob("*.whl"))]}}
+    extensions = [Path(sys.prefix, "share", "jupyter", "labextensions", name) for name in EXTENSIONS]
+    settings = {"PipliteAddon": {"piplite_urls": [str(w) for w in sorted(wheels.glob("*.whl"))]},
+                "LiteBuildConfig": {"federated_extensions": [str(e) for e in extensions],
+                                    "ignore_sys_prefix": ["federated_extensions"]}}  # fmt: skip
     (work / "jupyter_lite_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
-    (work / "lite").mkdir(exist_ok=True)
-    kernel = {"pyodideUrl": os.environ["PYODIDE_URL"]} if os.environ.get("PYODIDE_URL") else {}
+    (work / "lite").mkdir(parents=True, exist_ok=True)
+    kernel: dict[str, object] = {"disablePyPIFallback": True}
+    if os.environ.get("PYODIDE_URL"):
+        kernel["pyodideUrl"] = os.environ["PYODIDE_URL"]
+    carry_runtime(os.environ.get("PYODIDE", ""), work / "lite" / "static" / "pyodide")
     page = {"jupyter-lite-schema-version": 0, "jupyter-config-data": {
         "appName": "dcserver", "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel}}}  # fmt: skip
     (work / "lite" / "jupyter-lite.json").write_text(json.dumps(page, indent=1), encoding="utf-8")
