@@ -200,6 +200,14 @@ class TestPowerCaps:
         assert caps[best] == pytest.approx(energy.best_cap(A100, 380).power_limit, rel=0.05)
         assert 0.5 < ratios[best] < 0.9
 
+    def test_a_card_that_may_draw_less_looks_for_its_best_cap_below_that(self):
+        limits = np.array([200.0, 300.0, 400.0])
+        best = energy.best_cap(A100, 190, reference_limit=limits)
+        assert (best.power_limit <= limits).all()
+        for limit, cap in zip(limits, best.power_limit, strict=True):
+            assert energy.best_cap(A100, 190, reference_limit=limit).power_limit == cap
+        assert energy.best_cap(A100, 190).power_limit == energy.best_cap(A100, 190, reference_limit=400).power_limit
+
     def test_the_rest_of_the_server_moves_the_best_cap_up(self):
         alone, together = energy.best_cap(A100, 380), energy.best_cap(A100, 380, other_power=400)
         assert together.power_limit > alone.power_limit
@@ -356,6 +364,13 @@ class TestFacility:
         c = catalog.constants("cooling")
         heat = 1 + site.fans_and_pumps + site.chiller
         assert site.wue * 2.45e6 / c["blow_down"] == pytest.approx(heat * kWh)
+
+    def test_a_place_without_seasons_has_the_same_day_all_year(self):
+        for cooling in ("air", "cold plate"):
+            for temperature in (5.0, 30.0):
+                year = energy.yearly_facility(cooling, temperature, swing=0)
+                day = energy.facility(cooling, temperature)
+                assert (year.pue, year.wue) == (pytest.approx(day.pue), pytest.approx(day.wue))
 
     def test_a_year_lies_between_its_coldest_and_its_warmest_day(self):
         year = energy.yearly_facility("air", 12)
