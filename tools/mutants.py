@@ -8,7 +8,8 @@ models, its tests are tests/test_PART*.py. Results go to build/mutants/PART.json
 What mutmut leaves alone: annotations, docstrings, module constants, and decorated functions (so properties too).
 What is left out here, for no claim about the world can tell it from the original:
 - words for people: the text of an error, strings with a space in them, whatever an f-string or ``__str__`` says;
-- guards that change no result: ``np.errstate``, the ``strict`` of ``zip``, ``dtype=float`` (the same numbers, stored as integers).
+- guards that change no result: ``np.errstate``, the ``strict`` of ``zip``, and ``dtype=float`` or ``bool`` of
+  ``np.asarray``: the same numbers, stored otherwise.
 """
 
 import argparse
@@ -34,7 +35,7 @@ PARTS = [
     "training", "inference", "sharing", "reliability", "cost", "edge", "future", "planning", "applications", "centre",
 ]  # fmt: skip
 KILLED = ("killed", "timeout", "segfault")
-GUARDS = ("strict=True", "dtype=float")
+GUARDS = {"zip": ("strict=True",), "np.asarray": ("dtype=float", "dtype=bool")}
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["dcserver"]
@@ -100,10 +101,11 @@ def is_out_of_sight(before: str, after: str) -> bool:
     begin = len(os.path.commonprefix([old, new]))
     tail = len(os.path.commonprefix([old[begin:][::-1], new[begin:][::-1]]))
     around = [node for first, last, node in _nodes(before) if first <= begin and len(old) - tail <= last]
-    return any(
+    called = {ast.unparse(node.func) for node in around if isinstance(node, ast.Call)}
+    guards = {guard for name in called for guard in GUARDS.get(name, ())}
+    return "np.errstate" in called or any(
         isinstance(node, (ast.Raise, ast.JoinedStr))
-        or (isinstance(node, ast.Call) and ast.unparse(node.func) == "np.errstate")
-        or (isinstance(node, ast.keyword) and ast.unparse(node) in GUARDS)
+        or (isinstance(node, ast.keyword) and ast.unparse(node) in guards)
         or (isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value)
         for node in around
     )
