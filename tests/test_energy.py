@@ -504,6 +504,21 @@ class TestJob:
         assert sum(job.breakdown.values()) == pytest.approx(job.total)
         assert job.carbon == pytest.approx(job.operational_carbon + job.embodied_carbon)
 
+    def test_water_and_making_by_hand(self):
+        c = catalog.constants("carbon")
+        site = energy.facility("air", 20, evaporative=True)
+        job = energy.energy_of(DGX, 2, 100 * hour, 500.0, site=site)
+        cards = 2 * 100 * 3600 * 8 * 500
+        cord = 2 * 100 * 3600 * energy.server_power(DGX, 500.0).total
+        assert job.breakdown == pytest.approx(
+            {"accelerators": cards, "rest of servers": cord - cards, "building": cord * (site.pue - 1)}
+        )
+        assert job.water == pytest.approx(cord / kWh * site.wue + job.total * c["water_per_joule_grid"])
+        # Two servers for 100 hours of the hours that they work in their life.
+        life = c["lifetime"] * c["utilization"]
+        assert job.embodied_carbon == pytest.approx(2 * 100 * hour / life * energy.embodied_carbon(DGX))
+        assert job.operational_carbon == pytest.approx(job.total * catalog.grid("World 2024").carbon_intensity)
+
     def test_gpt3_took_about_1300_megawatt_hours(self):
         # Patterson et al. 2021: 10,000 V100 for 14.8 days at 330 W each, servers included, PUE 1.1: 1,287 MWh.
         node = catalog.server("DGX-1 V100")
