@@ -5,6 +5,8 @@ Usage: python tools/mutants.py [PART ...] [--sample N] [--seed S] [--survivors] 
 mutmut makes the mutants and runs, for each, the tests of its part that reach it. A part is a module or package of the
 models, its tests are tests/test_PART*.py. Results go to build/mutants/PART.json, survivors as diffs to PART.diff.
 
+A test only sees a mutant in what it computes itself: what its file computes while it is read is the original.
+
 What mutmut leaves alone: annotations, docstrings, module constants, and decorated functions (so properties too).
 What is left out here, for no claim about the world can tell it from the original:
 - words for people: the text of an error, strings with a space in them, whatever an f-string or ``__str__`` says;
