@@ -36,6 +36,7 @@ PARTS = [
     "units", "checks", "compute", "precision", "memory", "storage", "queueing", "interconnect", "energy",
     "training", "inference", "sharing", "reliability", "cost", "edge", "future", "planning", "applications", "centre",
 ]  # fmt: skip
+NOT_RUN = "not run"
 KILLED = ("killed", "timeout", "segfault")
 GUARDS = {"zip": ("strict=True",), "np.asarray": ("dtype=float", "dtype=bool")}
 SETTINGS = """
@@ -185,17 +186,21 @@ def run(mutants: list[Mutant], jobs: int) -> dict[str, str]:
     for file in {m.file for m in mutants}:
         data = SourceFileMutationData(path=file)
         data.load()
-        status |= {name: status_by_exit_code[code] for name, code in data.exit_code_by_key.items()}
+        # mutmut takes 255 for a timeout; it is a worker that ended before its tests began, which says nothing.
+        status |= {
+            n: NOT_RUN if code == 255 else status_by_exit_code[code] for n, code in data.exit_code_by_key.items()
+        }
     return status
 
 
 def report(parts: list[str]) -> None:
     """One line a part: mutants, tested, killed, share killed with its standard error; the total weighs parts by size."""
-    print("\npart          mutants  tested  killed  timeout  survived   share killed")
+    print("\npart          mutants  not run  tested  killed  timeout  survived   share killed")
     weights, shares, errors = [], [], []
     for part in parts:
         result = json.loads((BUILD / f"{part}.json").read_text(encoding="utf-8"))
-        states = list(result["status"].values())
+        found = list(result["status"].values())
+        states = [s for s in found if s != NOT_RUN]
         killed, timeouts = sum(s in KILLED for s in states), states.count("timeout")
         share = killed / len(states)
         # Laplace's rule keeps the error of 40 killed out of 40 above zero.
@@ -206,13 +211,13 @@ def report(parts: list[str]) -> None:
         shares.append(share)
         errors.append(error)
         print(
-            f"{part:12} {result['mutants']:8} {len(states):7} {killed:7} {timeouts:8} {len(states) - killed:9}"
+            f"{part:12} {result['mutants']:8} {len(found) - len(states):8} {len(states):7} {killed:7} {timeouts:8} {len(states) - killed:9}"
             f"   {share:6.1%} ± {error:.1%}"
         )
     total = sum(weights)
     share = sum(w * s for w, s in zip(weights, shares, strict=True)) / total
     error = math.sqrt(sum((w * e) ** 2 for w, e in zip(weights, errors, strict=True))) / total
-    print(f"{'all':12} {total:8} {'':34}   {share:6.1%} ± {error:.1%}")
+    print(f"{'all':12} {total:8} {'':43}   {share:6.1%} ± {error:.1%}")
 
 
 def main(arguments: list[str]) -> int:
@@ -243,7 +248,7 @@ def main(arguments: list[str]) -> int:
         status = run(mutants, options.jobs)
         result = {"mutants": total, "sample": size, "seed": seed, "status": status}
         file.write_text(json.dumps(result, indent=1), encoding="utf-8")
-        alive = [m.diff() for m in mutants if status[m.name] not in KILLED]
+        alive = [m.diff() for m in mutants if status[m.name] not in (*KILLED, NOT_RUN)]
         (BUILD / f"{part}.diff").write_text("\n\n".join(alive) + "\n", encoding="utf-8")
         print(f"{part}: {len(alive)} of {len(status)} survived, {time.monotonic() - started:.0f} s", flush=True)
     report(parts)
