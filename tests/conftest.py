@@ -6,10 +6,11 @@ from hypothesis import HealthCheck, Phase, settings
 
 # No test depends on how busy the machine is: what is quick is measured by the benchmarks.
 settings.register_profile("dcserver", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# For tools/mutants.py: the same few examples each time, and no search for the simplest one that fails.
+# For tools/mutants.py: the same few examples each time, no search for the simplest one that fails, no advice.
 settings.register_profile(
     "mutants",
-    settings.get_profile("dcserver"),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
     max_examples=10,
     derandomize=True,
     database=None,

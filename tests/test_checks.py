@@ -91,6 +91,8 @@ def test_an_unknown_word_gets_the_nearest_known_one():
     checks.require_choice(("ring", "tree"), algorithm=np.array(["ring", "tree"], dtype=object))
     with pytest.raises(ValueError, match=r"algorithm='rign' is not one of 'ring', 'tree'; did you mean 'ring'\?"):
         checks.require_choice(("ring", "tree"), algorithm="rign")
+    with pytest.raises(ValueError, match="is not one of 'ring', 'tree'$"):
+        checks.require_choice(("ring", "tree"), algorithm="gossip")  # near to nothing: no hint
     with pytest.raises(ValueError, match="None"):
         checks.require_choice(("ring", "tree"), algorithm=None)
 

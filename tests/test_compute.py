@@ -256,6 +256,29 @@ def test_a_tiny_product_is_all_launch() -> None:
     assert "launch" in str(result)
 
 
+def test_eight_bit_integers_double_sixteen_bits_on_an_a100() -> None:
+    # 624 tera-operations against 312 TFLOP/s; half the bytes.
+    assert compute.precision_speedup(A100, 1, 0, "int8", "fp16") == pytest.approx(2, rel=1e-3)
+    assert compute.precision_speedup(A100, 0, 1, "int8", "fp16") == 2
+
+
+def test_a_systolic_design_has_few_large_matrix_units_where_its_sheet_says_nothing() -> None:
+    from dcserver.compute.hardware import matrix_units
+
+    c = catalog.constants("gemm")
+    unknown = dataclasses.replace(A100, compute_units=np.nan)
+    assert matrix_units(unknown, c) == c["units_default"]
+    assert matrix_units(dataclasses.replace(unknown, kind="tpu"), c) == c["units_systolic"]
+    assert matrix_units(A100, c) == 108
+
+
+def test_offloaded_arithmetic_runs_at_the_measured_rate_not_at_the_peak() -> None:
+    job = compute.offload(XEON, H100, 1e15, 1.0, dtype="bf16")
+    assert job.breakdown["work"] == pytest.approx(1e15 / compute.roofline(H100, 1e15, "bf16", measured=True))
+    assert job.breakdown["work"] > 1e15 / compute.roofline(H100, 1e15, "bf16")
+    assert job.breakdown["send"] == job.breakdown["receive"] == 0
+
+
 @settings(max_examples=150, deadline=None)
 @given(sizes, sizes, sizes, sizes, st.sampled_from([A100, H100, MI300X, accelerator("TPU v4"), accelerator("Gaudi3")]))
 def test_a_bigger_product_never_takes_less_time(a: int, b: int, n: int, k: int, device: catalog.Accelerator) -> None:

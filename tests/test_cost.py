@@ -174,6 +174,19 @@ class TestOwning:
                 assert many.interest[i, j] == pytest.approx(one.interest)
         assert "12 fleets" in str(many)
 
+    def test_one_server_is_meant_where_none_is_counted(self):
+        assert cost.own(DGX).accelerators == 8
+        assert cost.own(DGX).total == pytest.approx(cost.own(DGX, 1).total)
+
+    def test_watts_of_the_accelerators_broadcast_like_the_loop(self):
+        watts, use = np.array([300.0, 500.0, 650.0]), np.array([[0.3], [0.9]])
+        many = cost.own(DGX, accelerator_power=watts, utilization=use).electricity
+        for j, power in enumerate(watts):
+            for i, share in enumerate(use[:, 0]):
+                one = cost.own(DGX, accelerator_power=power, utilization=share).electricity
+                assert many[i, j] == pytest.approx(one)
+        assert (np.diff(many, axis=1) > 0).all()
+
     def test_it_prints_a_table_that_ends_in_the_hour_of_work(self):
         text = str(cost.own(DGX, 16))
         assert "network and storage" in text
@@ -409,6 +422,10 @@ class TestJobs:
         assert run.bill == pytest.approx(2 * run.accelerator_hours)
         assert run.energy == pytest.approx(self.STEP.power * 1.3 * run.time)
         assert run.per_million_tokens == pytest.approx(run.bill / 1e6)
+
+    def test_what_makes_no_lasting_progress_is_the_rest_of_the_goodput(self):
+        run = cost.training_run(self.STEP, 1e12, 2.0, goodput=0.8)
+        assert run.breakdown["failures and restarts"] == pytest.approx(0.2 * run.bill)
 
     @given(st.floats(1e6, 1e13), st.floats(0.1, 10), st.floats(0.05, 1))
     def test_parts_sum_to_the_bill(self, tokens, price, goodput):

@@ -200,6 +200,14 @@ class TestPowerCaps:
         assert caps[best] == pytest.approx(energy.best_cap(A100, 380).power_limit, rel=0.05)
         assert 0.5 < ratios[best] < 0.9
 
+    def test_a_card_that_may_draw_less_looks_for_its_best_cap_below_that(self):
+        limits = np.array([200.0, 300.0, 400.0])
+        best = energy.best_cap(A100, 190, reference_limit=limits)
+        assert (best.power_limit <= limits).all()
+        for limit, cap in zip(limits, best.power_limit, strict=True):
+            assert energy.best_cap(A100, 190, reference_limit=limit).power_limit == cap
+        assert energy.best_cap(A100, 190).power_limit == energy.best_cap(A100, 190, reference_limit=400).power_limit
+
     def test_the_rest_of_the_server_moves_the_best_cap_up(self):
         alone, together = energy.best_cap(A100, 380), energy.best_cap(A100, 380, other_power=400)
         assert together.power_limit > alone.power_limit
@@ -233,6 +241,11 @@ class TestPowerCaps:
             energy.power_cap(A100, 200, 200, compute_bound=2)
 
 
+def heat_of(drawn):
+    """What the parts of a server give off before fans, pumps and supplies [W]."""
+    return drawn.total - drawn.supply_loss - drawn.cooling
+
+
 class TestServer:
     def test_one_deep_learning_server_draws_about_ten_kilowatts(self):
         # Claim D0-17, 10-30 kW: true of the largest of a generation at full load, not of every one.
@@ -250,6 +263,50 @@ class TestServer:
         drawn = energy.server_power(DGX)
         assert sum(drawn.breakdown.values()) == pytest.approx(drawn.total)
         assert 0.6 < drawn.accelerators / drawn.total < 0.85
+
+    def test_the_parts_of_a_server_by_hand(self):
+        c = catalog.constants("server_power")
+        drawn = energy.server_power(DGX, 300.0, processor_utilization=0.0)
+        assert drawn.accelerators == 8 * 300
+        assert drawn.processors == pytest.approx(DGX.cpus * DGX.cpu.max_power * c["cpu_idle_share"])
+        busy = energy.server_power(DGX, 300.0, processor_utilization=1.0)
+        assert busy.processors == pytest.approx(DGX.cpus * DGX.cpu.max_power)
+        assert drawn.memory == pytest.approx(DGX.memory_bytes * c["memory_power_per_byte"])
+        assert drawn.drives == pytest.approx(DGX.drives * c["drive_power"])
+        # Ports out of the server, and the switches between eight cards in it.
+        assert drawn.network == pytest.approx(DGX.scale_out_links * c["network_port_power"] + 8 * c["scale_up_power"])
+        assert energy.server_power(DGX).accelerators == 8 * H100.max_power
+
+    def test_a_server_of_four_cards_on_a_bus_has_no_switch_between_them(self):
+        c = catalog.constants("server_power")
+        four = dataclasses.replace(DGX, accelerators=4)
+        assert energy.server_power(four).network == pytest.approx(DGX.scale_out_links * c["network_port_power"])
+
+    def test_pumps_carry_what_plates_catch_and_fans_the_rest(self):
+        c = catalog.constants("server_power")
+        tank = energy.server_power(DGX, cooling="immersion")
+        assert tank.cooling == pytest.approx(c["pump_share"] * heat_of(tank))
+        # A quarter or so of the heat, for which the fans are made: a quarter of their power.
+        air, plate = (energy.server_power(DGX, 500.0, cooling=k) for k in ("air", "cold plate"))
+        rest = 1 - c["cold_plate_capture"]
+        assert plate.cooling == pytest.approx(
+            rest * air.cooling + (1 - rest) * c["pump_share"] * heat_of(air), rel=1e-9
+        )
+
+    def test_a_meter_behind_the_supplies_does_not_see_their_loss(self):
+        before, behind = energy.server_power(DGX), energy.server_power(DGX, supplied=False)
+        assert behind.supply_loss == 0
+        assert before.total - behind.total == pytest.approx(before.supply_loss)
+        load = behind.total / (DGX.power_supplies * DGX.power_supply_power)
+        assert behind.total / before.total == pytest.approx(energy.supply_efficiency(load))
+
+    def test_fans_by_hand(self):
+        # Made for 10 kW at 35 degrees with 10 degrees to the limit; at 25 the same heat needs half the flow.
+        c = {"air_limit": 45.0, "design_inlet": 35.0, "fan_minimum_speed": 0.2, "fan_share": 0.16}
+        assert energy.fan_power(10_000, 10_000, 35, c) == pytest.approx(1600)
+        assert energy.fan_power(10_000, 10_000, 25, c) == pytest.approx(1600 / 8)
+        assert energy.fan_power(0, 10_000, 25, c) == pytest.approx(1600 * 0.2**3), "they never stop"
+        assert energy.fan_power(10_000, 10_000, 44, c) == pytest.approx(1600), "nor pass full speed"
 
     def test_fans_follow_the_cube_of_their_speed(self):
         # Twice the heat, same rise: twice the flow, eight times the power.
@@ -357,6 +414,62 @@ class TestFacility:
         heat = 1 + site.fans_and_pumps + site.chiller
         assert site.wue * 2.45e6 / c["blow_down"] == pytest.approx(heat * kWh)
 
+    # Round numbers, so that the sums below can be done by hand.
+    ROUND = {
+        "power_chain_loss": 0.05, "power_chain_loss_direct": 0.02, "other_share": 0.01, "fixed_share": 0.6,
+        "supply_air": 24.0, "supply_air_mixed": 14.0, "approach_air": 6.0, "supply_liquid": 35.0,
+        "supply_immersion": 40.0, "approach_liquid": 5.0, "cold_plate_capture": 0.75, "room_fans": 0.04,
+        "mixed_flow": 2.5, "pumps": 0.015, "chiller_efficiency": 0.4, "chiller_overhead": 0.02,
+        "condenser_lift": 12.0, "economiser_band": 6.0, "evaporation_heat": 2.4e6, "blow_down": 1.5, "yearly_swing": 9.0,
+    }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("site", "chiller", "moved"),
+        [
+            # Carnot: (24 + 273.15) / (40 + 12 - 24) = 10.61, of which 40 % is reached: 1 / 4.245, and 0.02 beside.
+            ({"outdoor_temperature": 40}, 0.2556, 0.04),
+            # 18 + 6 is just the supply's 24 degrees: on half of the time, at the 12 that real chillers stop at.
+            ({"outdoor_temperature": 18}, 0.5 * (1 / 12 + 0.02), 0.04),
+            ({"outdoor_temperature": 0}, 0.0, 0.04),
+            ({"outdoor_temperature": 0, "economiser": False}, 1 / 12 + 0.02, 0.04),
+            # Mixed air has to be 14 degrees, two and a half times as much: 38 / (0.4 x 287.15) + 0.02.
+            ({"outdoor_temperature": 40, "contained": False}, 0.3508, 0.1),
+            # A quarter to air, the rest to plates of 35 degrees: 17 / (0.4 x 308.15) + 0.02.
+            ({"cooling": "cold plate", "outdoor_temperature": 40}, 0.25 * 0.2556 + 0.75 * 0.1579, 0.25 * 0.04 + 0.75 * 0.015),
+            ({"cooling": "immersion", "outdoor_temperature": 40}, 12 / (0.4 * 313.15) + 0.02, 0.015),
+            # Towers cool down to the wet bulb, 5 degrees lower if nobody says how much.
+            ({"outdoor_temperature": 45, "evaporative": True}, 0.2556, 0.04),
+            ({"outdoor_temperature": 45, "wet_bulb_temperature": 18, "evaporative": True}, 0.5 * (1 / 12 + 0.02), 0.04),
+        ],
+    )  # fmt: skip
+    def test_chillers_fans_and_pumps_by_hand(self, site, chiller, moved):
+        found = energy.facility(**site, constants=self.ROUND)
+        assert found.chiller == pytest.approx(chiller, abs=1e-4)
+        assert found.fans_and_pumps == pytest.approx(moved)
+        assert found.pue == pytest.approx(1 + 0.05 + 0.01 + moved + chiller, abs=1e-4)
+
+    def test_a_half_empty_building_pays_its_fixed_losses_twice(self):
+        # 0.6 of each loss is fixed: at half load 0.6 / 0.5 + 0.4 = 1.6 times as much a watt of IT.
+        half = energy.facility("air", 18, load=0.5, constants=self.ROUND)
+        assert (half.power_chain, half.other, half.fans_and_pumps) == pytest.approx((0.08, 0.016, 0.064))
+        assert half.chiller == pytest.approx(0.5 * (1 / 12 + 1.6 * 0.02))
+
+    def test_the_chiller_rests_as_long_as_the_air_is_cold(self):
+        degrees = np.array([0.0, 15.0, 18.0, 21.0, 40.0])  # the band is 6 degrees wide, its middle at 18
+        assert energy.facility("air", degrees, constants=self.ROUND).free_cooling == pytest.approx([1, 1, 0.5, 0, 0])
+        plate = energy.facility("cold plate", np.array([21.0, 30.0]), constants=self.ROUND).free_cooling
+        assert plate == pytest.approx([0.75, 0.75 * 0.5])
+
+    def test_without_an_uninterruptible_supply_less_is_lost(self):
+        assert energy.facility("air", 0, backed_up=False, constants=self.ROUND).power_chain == pytest.approx(0.02)
+
+    def test_a_place_without_seasons_has_the_same_day_all_year(self):
+        for cooling in ("air", "cold plate"):
+            for temperature in (5.0, 30.0):
+                year = energy.yearly_facility(cooling, temperature, swing=0)
+                day = energy.facility(cooling, temperature)
+                assert (year.pue, year.wue) == (pytest.approx(day.pue), pytest.approx(day.wue))
+
     def test_a_year_lies_between_its_coldest_and_its_warmest_day(self):
         year = energy.yearly_facility("air", 12)
         assert energy.facility("air", -8).pue <= year.pue <= energy.facility("air", 32).pue
@@ -390,6 +503,21 @@ class TestJob:
         assert job.operational_carbon == pytest.approx(job.total * 1e-7)
         assert sum(job.breakdown.values()) == pytest.approx(job.total)
         assert job.carbon == pytest.approx(job.operational_carbon + job.embodied_carbon)
+
+    def test_water_and_making_by_hand(self):
+        c = catalog.constants("carbon")
+        site = energy.facility("air", 20, evaporative=True)
+        job = energy.energy_of(DGX, 2, 100 * hour, 500.0, site=site)
+        cards = 2 * 100 * 3600 * 8 * 500
+        cord = 2 * 100 * 3600 * energy.server_power(DGX, 500.0).total
+        assert job.breakdown == pytest.approx(
+            {"accelerators": cards, "rest of servers": cord - cards, "building": cord * (site.pue - 1)}
+        )
+        assert job.water == pytest.approx(cord / kWh * site.wue + job.total * c["water_per_joule_grid"])
+        # Two servers for 100 hours of the hours that they work in their life.
+        life = c["lifetime"] * c["utilization"]
+        assert job.embodied_carbon == pytest.approx(2 * 100 * hour / life * energy.embodied_carbon(DGX))
+        assert job.operational_carbon == pytest.approx(job.total * catalog.grid("World 2024").carbon_intensity)
 
     def test_gpt3_took_about_1300_megawatt_hours(self):
         # Patterson et al. 2021: 10,000 V100 for 14.8 days at 330 W each, servers included, PUE 1.1: 1,287 MWh.

@@ -250,6 +250,23 @@ class TestSamples:
             inference.samples(RESNET, H100, scenario="Online")
 
 
+def test_an_answer_is_written_at_the_mean_length_of_what_stands_there():
+    # 1,000 tokens read, 500 written: each at 1,250 on average, and the first is part of the reading.
+    found = inference.answer(LLAMA70, H200, input_tokens=1000, output_tokens=500, batch=4)
+    one = inference.step(LLAMA70, H200, requests=4, context=1250)
+    assert found.token == pytest.approx(one.time, rel=1e-12)
+    assert found.time == pytest.approx(found.first_token + 499 * one.time)
+    assert found.tokens_per_second == pytest.approx(4 / one.time)
+
+
+def test_samples_spend_their_time_on_four_things():
+    parts = inference.samples(RESNET, H100, scenario="SingleStream")
+    assert list(parts.breakdown) == ["arithmetic", "operands", "memory", "launches"]
+    assert sum(parts.breakdown.values()) == pytest.approx(parts.time)
+    assert parts.breakdown["launches"] > 0
+    assert inference.samples(RESNET, H100).breakdown["launches"] == 0, "side by side they hide"
+
+
 class TestSpeculation:
     @given(st.floats(0, 1), st.integers(0, 16))
     def test_between_one_and_all_guesses_and_one(self, acceptance, guesses):
@@ -265,6 +282,15 @@ class TestSpeculation:
         speedup = inference.speculative(LLAMA70, DRAFT, H200, requests=np.array([1, 1024]), weight_format="fp8").speedup
         assert speedup[0] > 1.5
         assert speedup[1] < 1
+
+    def test_a_round_by_hand(self):
+        # Four guesses by the draft one after the other, then one step of the large model that reads them at once.
+        found = inference.speculative(LLAMA70, DRAFT, H200, acceptance=0.5, guesses=4, requests=2, context=512)
+        guess = inference.step(DRAFT, H200, requests=2, context=512).time
+        check = inference.step(LLAMA70, H200, requests=2, context=512, prefill_tokens=8, prompt=1).time
+        plain = inference.step(LLAMA70, H200, requests=2, context=512).time
+        assert found.breakdown == pytest.approx({"guessing": 4 * guess, "checking": check}, rel=1e-12)
+        assert found.speedup == pytest.approx((1 - 0.5**5) / 0.5 * plain / (4 * guess + check))
 
     def test_nothing_guessed_nothing_gained(self):
         none = inference.speculative(LLAMA70, DRAFT, H200, guesses=0)

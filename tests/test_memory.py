@@ -166,6 +166,62 @@ class TestActivations:
         assert footprint.total >= 16 * inner
 
 
+class TestEndsAndWorkspace:
+    MODEL = gpt(2, 1024, 16, vocabulary=50000)
+    TOKENS = 2048
+
+    def test_the_logits_are_kept_twice_once_in_32_bits(self):
+        # Two inputs of the last norm and product, 2 s b h numbers, and a logit in 2 + 4 bytes for each word.
+        kept = memory.training_footprint(self.MODEL).embedding_and_logits
+        assert kept == 2 * 2 * self.TOKENS * 1024 + self.TOKENS * 50000 * (2 + 4)
+        kept = memory.training_footprint(self.MODEL, dtype="fp32").embedding_and_logits
+        assert kept == 2 * 4 * self.TOKENS * 1024 + self.TOKENS * 50000 * (4 + 4)
+        masked = memory.training_footprint(self.MODEL, dropout=True).embedding_and_logits
+        assert masked == 2 * 2 * self.TOKENS * 1024 + self.TOKENS * 50000 * 6 + self.TOKENS * 1024
+
+    def test_the_fullest_stage_is_the_one_with_most_to_keep(self):
+        assert memory.training_footprint(gpt(8, 4096, 32), pipeline_parallel=4).stage == "first"
+        words = gpt(2, 64, 1, vocabulary=500_000)  # next to nothing but logits
+        assert memory.training_footprint(words, pipeline_parallel=2, micro_batches=1).stage == "last"
+        llama = catalog.transformer("Llama 3.1 405B")  # ends with one layer less than the others
+        assert memory.training_footprint(llama, tensor_parallel=8, pipeline_parallel=16).stage == "second"
+        ways = np.array([1, 2])
+        assert memory.training_footprint(words, pipeline_parallel=ways, micro_batches=1).stage.tolist() == [
+            "first",
+            "last",
+        ]
+
+    def test_zero_3_gathers_two_layers_at_a_time(self):
+        workspace = memory.training_footprint(self.MODEL, data_parallel=64, zero_stage=3).workspace
+        assert workspace == 2 * 12 * 1024**2 * 2
+        assert memory.training_footprint(self.MODEL, data_parallel=64, zero_stage=2).workspace == 0
+
+    def test_each_way_of_splitting_keeps_buffers_of_its_own(self):
+        constants = NOTHING | {"context_bytes": 100.0, "buffer_bytes": 1.0}
+
+        def overhead(**plan):
+            return memory.training_footprint(self.MODEL, constants=constants, **plan).overhead
+
+        assert overhead() == 100
+        assert overhead(tensor_parallel=2) == overhead(pipeline_parallel=2) == overhead(data_parallel=2) == 101
+        assert overhead(tensor_parallel=2, pipeline_parallel=2, data_parallel=2) == 103
+        assert overhead(context_parallel=2) == 102, "its accelerators reduce gradients too"
+
+    def test_what_the_host_keeps_the_card_need_not(self):
+        plain = memory.training_footprint(self.MODEL, constants=NOTHING)
+        offloaded = memory.training_footprint(
+            self.MODEL, constants=NOTHING, offload_optimizer=True, offload_activations=True
+        )
+        assert offloaded.optimizer == offloaded.activations == 0
+        assert plain.total - offloaded.total == plain.optimizer + plain.activations
+
+    def test_fragments_are_shares_of_states_and_of_what_comes_and_goes(self):
+        constants = NOTHING | {"state_fragmentation": 0.01, "activation_fragmentation": 0.1}
+        f = memory.training_footprint(self.MODEL, constants=constants)
+        moving = f.activations + f.embedding_and_logits + f.workspace
+        assert f.fragmentation == pytest.approx(0.01 * f.model_states + 0.1 * moving)
+
+
 class TestFit:
     def test_a_card_of_80_gb_holds_nearly_80_gib(self):
         # stas00/ml-engineering: PyTorch finds 79.21 GiB on an A100 80 GB.

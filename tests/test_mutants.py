@@ -25,6 +25,7 @@ def function(body: str) -> str:
         ("return list(zip(a, b, strict=True))", "return list(zip(a, b, strict=False))"),
         ("return list(zip(a, b, strict=True))", "return list(zip(a, b, ))"),
         ("return np.asarray(a, dtype=float)", "return np.asarray(a, )"),
+        ("return np.where(np.asarray(a, dtype=bool), b, 0)", "return np.where(np.asarray(a, dtype=None), b, 0)"),
     ],
 )
 def test_words_for_people_and_guards_do_not_count(before: str, after: str) -> None:
@@ -40,6 +41,7 @@ def test_words_for_people_and_guards_do_not_count(before: str, after: str) -> No
         ("return list(zip(a, b, strict=True))", "return list(zip(a, strict=True))"),
         ("return g(np.asarray(a, dtype=float), b)", "return g(b)"),
         ("return np.asarray(a, dtype=float)", "return np.asarray(dtype=float)"),
+        ("return np.zeros(a, dtype=bool)", "return np.zeros(a, )"),
     ],
 )
 def test_numbers_operators_keys_and_arguments_count(before: str, after: str) -> None:

@@ -13,6 +13,46 @@ def test_one_random_server_at_four_fifths_waits_four_service_times() -> None:
     assert queueing.mean_wait(0.8, 1.0, service_variation=0) == pytest.approx(2.0), "regular service halves the wait"
 
 
+def test_rate_times_service_time_is_the_load() -> None:
+    # 80 requests a second of 10 ms each keep one server busy 0.8 of the time, and four of them 0.2.
+    assert queueing.utilization(80, 0.01) == pytest.approx(0.8)
+    assert queueing.utilization(80, 0.01, 4) == pytest.approx(0.2)
+    assert queueing.mean_wait(80, 0.01) == pytest.approx(0.04)
+    assert queueing.waiting_probability(0.0, 0.01, 4) == 0.0
+
+
+def test_a_median_request_finds_an_idle_server_or_waits_the_logarithm() -> None:
+    # M/M/1 at a load of 0.8 and 10 ms: half of 0.8 is past the median, so ln(0.8 / 0.5) x 10 ms / 0.2.
+    assert queueing.wait_quantile(0.5, 80, 0.01) == pytest.approx(np.log(1.6) * 0.05)
+    assert queueing.wait_quantile(0.2, 80, 0.01) == 0.0, "a fifth finds the server idle"
+    assert queueing.wait_quantile(0.0, 80, 0.01) == 0.0
+
+
+def test_regular_arrivals_and_bursts_in_both_count_by_half() -> None:
+    assert queueing.mean_wait(0.8, 1.0, arrival_variation=0, service_variation=0) == 0.0
+    assert queueing.mean_wait(0.8, 1.0, arrival_variation=3) == pytest.approx(2 * queueing.mean_wait(0.8, 1.0))
+
+
+def test_two_servers_serve_three_requests_at_once_late() -> None:
+    # Three come together, each needs 2 s: two start at once, the third when the first is done.
+    np.testing.assert_allclose(queueing.waits([0.0, 0.0, 0.0, 1.0], 2.0, 2), [0, 0, 2, 1])
+
+
+def test_as_many_servers_as_allowed_and_not_one_more() -> None:
+    assert queueing.waiting_probability(1.0, 1.0, 4096) == pytest.approx(0.0)
+    with pytest.raises(ValueError, match="servers=4,097"):
+        queueing.waiting_probability(1.0, 1.0, 4097)
+
+
+def test_gaps_between_random_arrivals_vary_by_their_burstiness() -> None:
+    for burstiness in (1.0, 4.0):
+        gaps = np.diff(queueing.poisson_arrivals(10.0, 200_000, burstiness=burstiness))
+        assert gaps.mean() == pytest.approx(0.1, rel=0.02)
+        assert gaps.var() / gaps.mean() ** 2 == pytest.approx(burstiness, rel=0.05)
+    assert not np.array_equal(queueing.poisson_arrivals(1.0, 5, seed=0), queueing.poisson_arrivals(1.0, 5, seed=1))
+    assert np.array_equal(queueing.poisson_arrivals(1.0, 5), queueing.poisson_arrivals(1.0, 5, seed=0))
+
+
 def test_erlang_c_of_a_textbook() -> None:
     # 10 servers, offered load 8: C = 0.409 (Erlang's table; by hand from B(10, 8) = 0.1217).
     assert queueing.waiting_probability(8.0, 1.0, 10) == pytest.approx(0.4092, abs=2e-4)

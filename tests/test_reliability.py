@@ -115,6 +115,15 @@ class TestSpares:
         if nodes * repair / life < nodes / 4:
             assert elastic.running >= now.running - 1e-9
 
+    def test_one_spare_for_ten_nodes_of_which_one_is_away_by_hand(self):
+        # Away on average 1, Poisson: beyond the spare there are 1 - 1 + P(none) = 1 / e of a node.
+        plan = reliability.spare_plan(10, 10.0, 1.0, 1, elastic=True)
+        assert plan.suffice == pytest.approx(2 / np.e)
+        assert plan.running == pytest.approx(1 - 0.1 / np.e)
+        assert plan.useful == pytest.approx((1 - 0.1 / np.e) * 10 / 11)
+        assert plan.away == pytest.approx(1.0)
+        assert reliability.spare_plan(10, 10.0, 1.0, 1).running == pytest.approx(2 / np.e), "a rigid job waits"
+
     def test_the_missing_nodes_by_hand(self):
         # One node away on average, no spare: e^-1 of the time none is away; elastic: 1 of 10 is missing on average.
         rigid = reliability.spare_plan(10, 10.0, 1.0, 0)
@@ -197,6 +206,8 @@ class TestFailures:
             reliability.time_to_failure(0)
         with pytest.raises(ValueError, match="end=1"):
             reliability.weibull_failures(1, 2.0, 1.0, 1.0, 1.0)
+        with pytest.raises(ValueError, match="count=-1"):
+            reliability.poisson_interval(-1)
         with pytest.raises(ValueError, match="confidence"):
             reliability.poisson_interval(3, 1.0)
 
@@ -273,6 +284,10 @@ class TestCheckpoints:
         assert both.goodput == pytest.approx(alone, abs=0.002)
 
     def test_bad_input_is_named(self):
+        with pytest.raises(ValueError, match="write=-1"):
+            reliability.goodput(3600, -1, 60, 1e5)
+        with pytest.raises(ValueError, match="restart=-1"):
+            reliability.goodput(3600, 60, -1, 1e5)
         with pytest.raises(ValueError, match="write=0"):
             reliability.young_interval(0, 10)
         with pytest.raises(ValueError, match="interval=-1"):
@@ -480,6 +495,18 @@ class TestMonitoring:
         drawn = 1 + 0.01 * np.random.default_rng(0).normal(size=(400, 4096)).max(axis=1)
         assert reliability.slowest(4096, 0.01) == pytest.approx(drawn.mean(), abs=0.0006)
         assert reliability.slowest(1, 0.3) == pytest.approx(1)
+
+    def test_seven_hangs_of_ten_minutes_are_a_thousandth_of_54_days(self):
+        assert reliability.lost_to_hang(600, 7, 54 * day) == pytest.approx(7 * 600 / (54 * 86400))
+        assert reliability.lost_to_hang(0, 7, day) == 0
+        for bad, name in (((-1, 7, day), "timeout=-1"), ((600, -7, day), "hangs=-7"), ((600, 7, 0), "seconds=0")):
+            with pytest.raises(ValueError, match=name):
+                reliability.lost_to_hang(*bad)
+
+    def test_a_fleet_of_256_cards_is_watched_for_five_days_where_nothing_is_said(self):
+        watched = reliability.telemetry()
+        assert (watched.cards, watched.fails_at.size) == (256, 12)
+        assert watched.temperature.shape[1] * watched.sample == pytest.approx(5 * day)
 
     def test_quantiles_of_the_normal(self):
         assert normal_quantile([0.5, 0.975, 0.025, 0.999999]) == pytest.approx(

@@ -110,6 +110,33 @@ def test_unknown_and_infinite_say_so():
         assert "infinite" in formatter(float("inf")), formatter.__name__
 
 
+def test_a_debt_without_end_keeps_its_sign():
+    assert units.significant(-math.inf) == "-infinite"
+    assert units.format_money(-math.inf) == "-$infinite"
+
+
+def test_what_is_below_the_smallest_prefix_is_a_fraction_of_it():
+    assert units.format_time(5e-13) == "0.5 ps"
+    assert units.format_bytes(0.5) == "0.5 B"
+    assert units.format_bytes(0.5, binary=True) == "0.5 B"
+    assert units.format_si(-2e-13, "W") == "-0.2 pW"
+
+
+def test_a_battery_is_told_in_joules_and_a_month_in_watt_hours():
+    assert units.format_energy(99_000) == "99 kJ"
+    assert units.format_energy(100_000) == "27.8 Wh"
+    assert units.format_energy(-3.6e6) == "-1 kWh"
+
+
+def test_whole_thousands_keep_their_comma_and_small_numbers_their_digits():
+    assert units.significant(1234.5) == "1,230"
+    assert units.significant(9_999_000) == "10,000,000"
+    assert units.significant(1e7) == "1.00e+07"
+    assert units.significant(0.00123) == "0.00123"
+    assert units.significant(0.0001) == "1.00e-04"
+    assert units.significant(100.0) == "100", "zeros before the point stay"
+
+
 def test_ratios_below_one_are_percentages():
     assert units.format_ratio(1.8) == "1.8 times"
     assert units.format_ratio(0.453) == "45 %"

@@ -5,15 +5,19 @@ Usage: python tools/mutants.py [PART ...] [--sample N] [--seed S] [--survivors] 
 mutmut makes the mutants and runs, for each, the tests of its part that reach it. A part is a module or package of the
 models, its tests are tests/test_PART*.py. Results go to build/mutants/PART.json, survivors as diffs to PART.diff.
 
+A test only sees a mutant in what it computes itself: what its file computes while it is read is the original.
+
 What mutmut leaves alone: annotations, docstrings, module constants, and decorated functions (so properties too).
 What is left out here, for no claim about the world can tell it from the original:
 - words for people: the text of an error, strings with a space in them, whatever an f-string or ``__str__`` says;
-- guards that change no result: ``np.errstate``, the ``strict`` of ``zip``, ``dtype=float`` (the same numbers, stored as integers).
+- guards that change no result: ``np.errstate``, the ``strict`` of ``zip``, and ``dtype=float`` or ``bool`` of
+  ``np.asarray``: the same numbers, stored otherwise.
 """
 
 import argparse
 import ast
 import difflib
+import itertools
 import json
 import math
 import os
@@ -22,8 +26,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,8 +36,9 @@ PARTS = [
     "units", "checks", "compute", "precision", "memory", "storage", "queueing", "interconnect", "energy",
     "training", "inference", "sharing", "reliability", "cost", "edge", "future", "planning", "applications", "centre",
 ]  # fmt: skip
+NOT_RUN = "not run"
 KILLED = ("killed", "timeout", "segfault")
-GUARDS = ("strict=True", "dtype=float")
+GUARDS = {"zip": ("strict=True",), "np.asarray": ("dtype=float", "dtype=bool")}
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["dcserver"]
@@ -80,77 +85,42 @@ def tests_of(part: str) -> list[str]:
     return [str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests").glob(f"test_{part}*.py")) if "dask" not in p.name]
 
 
-def _changed(before: ast.AST, after: ast.AST, above: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
-    """Path from the function down to the smallest part that holds the whole change."""
-    if type(before) is not type(after):
-        return above
-    children = [list(ast.iter_child_nodes(tree)) for tree in (before, after)]
-    if len(children[0]) == len(children[1]):
-        different = [pair for pair in zip(*children, strict=True) if ast.dump(pair[0]) != ast.dump(pair[1])]
-        if len(different) == 1:
-            return _changed(*different[0], (*above, different[0][0]))
-    return above
-
-
-def _called(node: ast.AST) -> str:
-    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-
-
-def _is_guard(keyword: ast.keyword) -> bool:
-    return ast.unparse(keyword) in GUARDS
+@cache
+def _nodes(text: str) -> list[tuple[int, int, ast.AST]]:
+    """Where each part of a function's syntax begins and ends [byte], and the part."""
+    starts = [0, *itertools.accumulate(len(line) for line in text.encode().splitlines(keepends=True))]
+    return [
+        (starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset, node)
+        for node in ast.walk(ast.parse(text))
+        if hasattr(node, "lineno")
+    ]
 
 
 def is_out_of_sight(before: str, after: str) -> bool:
     """Whether no claim about the world can tell the two functions apart: the rules at the top."""
-    if "__str__" in before.partition("(")[0] or "__repr__" in before.partition("(")[0]:
+    if before.startswith(("def __str__", "def __repr__")):
         return True
-    trees = [ast.parse(text).body[0] for text in (before, after)]
-    path = _changed(trees[0], trees[1], (trees[0],))
-    if any(isinstance(node, (ast.Raise, ast.JoinedStr)) or _called(node) == "np.errstate" for node in path):
-        return True
-    if any(isinstance(node, ast.keyword) and _is_guard(node) for node in path):
-        return True
-    last = path[-1]
-    if isinstance(last, ast.Call) and any(_is_guard(k) for k in last.keywords):  # dropped, or one of its neighbours
-        return any(before.count(guard) > after.count(guard) for guard in GUARDS)
-    return isinstance(last, ast.Constant) and isinstance(last.value, str) and " " in last.value
-
-
-def mutants_of(part: str) -> Iterator[Mutant]:
-    """All mutants of a part that count, in the order of the source."""
-    from mutmut.mutation.file_mutation import (
-        mutate_file_contents,  # only here and in `run`: the tests do without mutmut
+    old, new = before.encode(), after.encode()
+    begin = len(os.path.commonprefix([old, new]))
+    tail = len(os.path.commonprefix([old[begin:][::-1], new[begin:][::-1]]))
+    around = [node for first, last, node in _nodes(before) if first <= begin and len(old) - tail <= last]
+    called = {ast.unparse(node.func) for node in around if isinstance(node, ast.Call)}
+    guards = {guard for name in called for guard in GUARDS.get(name, ())}
+    return "np.errstate" in called or any(
+        isinstance(node, (ast.Raise, ast.JoinedStr))
+        or (isinstance(node, ast.keyword) and ast.unparse(node) in guards)
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value)
+        for node in around
     )
-    from mutmut.utils.format_utils import get_mutant_name
-
-    for file in files_of(part):
-        text = (ROOT / file).read_text(encoding="utf-8")
-        mutated = mutate_file_contents(file, text)
-        functions = {
-            node.name: node
-            for node in ast.walk(ast.parse(mutated.code))
-            if isinstance(node, ast.FunctionDef) and "__mutmut_" in node.name
-        }
-        lines = mutated.code.splitlines()
-
-        def source(name: str, functions=functions, lines=lines) -> str:
-            node = functions[name]
-            body = [line[node.col_offset :] for line in lines[node.lineno - 1 : node.end_lineno]]
-            return "\n".join(body).replace(name, name.partition("__mutmut_")[0].rpartition("ǁ")[2])
-
-        for name in mutated.mutant_names:
-            before, after = source(name.partition("__mutmut_")[0] + "__mutmut_orig"), source(name)
-            if not is_out_of_sight(before, after):
-                yield Mutant(get_mutant_name(Path(file), name), file, before, after)
 
 
-def systematic_sample(mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
+def systematic_sample(everything: list, size: int, seed: int) -> list:
     """Evenly spaced from a random start: every module and long function gets its share."""
-    if not size or size >= len(mutants):
-        return mutants
-    step = len(mutants) / size
+    if not size or size >= len(everything):
+        return everything
+    step = len(everything) / size
     start = random.Random(seed).uniform(0, step)
-    return [mutants[int(start + i * step)] for i in range(size)]
+    return [everything[int(start + i * step)] for i in range(size)]
 
 
 def enter(part: str) -> None:
@@ -165,30 +135,72 @@ def enter(part: str) -> None:
     os.chdir(work)
 
 
-def run(chosen: list[Mutant], jobs: int) -> dict[str, str]:
+def write_mutants(part: str, size: int, seed: int, killed: set[str]) -> tuple[list[Mutant], int]:
+    """Write the sampled mutants where mutmut looks for its own; return those that count, and of how many.
+
+    mutmut alone would make all of them first, which takes it longer than to run a sample.
+    """
+    from mutmut.mutation.data import MutantLineSpans, SourceFileMutationData  # not above: the tests do without mutmut
+    from mutmut.mutation.file_mutation import combine_mutations_to_source, create_mutations
+    from mutmut.utils.format_utils import get_mutant_name
+
+    made = {file: create_mutations(file, Path(file).read_text(encoding="utf-8")) for file in files_of(part)}
+    everything = [
+        (file, m) for file, (_, found, *_) in made.items() for m in found if m.contained_by_top_level_function
+    ]
+    sample = systematic_sample(everything, size, seed)
+    mutants = []
+    for file, (module, _, *ignored) in made.items():
+        mutated = combine_mutations_to_source(module, [m for f, m in sample if f == file], *ignored)
+        target = Path("mutants") / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(mutated.code, encoding="utf-8")
+        MutantLineSpans(path=file, span_by_function_name=mutated.line_span_by_function_name).save()
+        functions = {n.name: n for n in ast.walk(ast.parse(mutated.code)) if isinstance(n, ast.FunctionDef)}
+        lines = mutated.code.splitlines()
+        data = SourceFileMutationData(path=file)
+        for name in mutated.mutant_names:
+            texts = []
+            plain = name.partition("__mutmut_")[0]
+            for version in (f"{plain}__mutmut_orig", name):
+                node = functions[version]
+                body = [line[node.col_offset :] for line in lines[node.lineno - 1 : node.end_lineno]]
+                texts.append("\n".join(body).replace(version, plain.rpartition("ǁ")[2].removeprefix("x_")))
+            if not is_out_of_sight(*texts):
+                mutant = Mutant(get_mutant_name(Path(file), name), file, *texts)
+                data.exit_code_by_key[mutant.name] = 1 if mutant.name in killed else None
+                mutants.append(mutant)
+        data.save()
+    return mutants, round(len(everything) * len(mutants) / len(sample))
+
+
+def run(mutants: list[Mutant], jobs: int) -> dict[str, str]:
     """Run mutmut and return what became of each mutant."""
     from mutmut.mutation.data import SourceFileMutationData
     from mutmut.stats import status_by_exit_code
 
     environment = dict(os.environ, OMP_NUM_THREADS="1", HYPOTHESIS_PROFILE="mutants", PYTHONHASHSEED="0")
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # pytest starts anew for each mutant
-    command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(jobs), *(m.name for m in chosen)]
-    subprocess.run(command, env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", str(jobs)], env=environment, check=True)
     status: dict[str, str] = {}
-    for file in {m.file for m in chosen}:
+    for file in {m.file for m in mutants}:
         data = SourceFileMutationData(path=file)
         data.load()
-        status |= {name: status_by_exit_code[code] for name, code in data.exit_code_by_key.items()}
-    return {m.name: status[m.name] for m in chosen}
+        # mutmut takes 255 for a timeout; it is a worker that ended before its tests began, which says nothing.
+        status |= {
+            n: NOT_RUN if code == 255 else status_by_exit_code[code] for n, code in data.exit_code_by_key.items()
+        }
+    return status
 
 
 def report(parts: list[str]) -> None:
     """One line a part: mutants, tested, killed, share killed with its standard error; the total weighs parts by size."""
-    print("\npart          mutants  tested  killed  timeout  survived   share killed")
+    print("\npart          mutants  not run  tested  killed  timeout  survived   share killed")
     weights, shares, errors = [], [], []
     for part in parts:
         result = json.loads((BUILD / f"{part}.json").read_text(encoding="utf-8"))
-        states = list(result["status"].values())
+        found = list(result["status"].values())
+        states = [s for s in found if s != NOT_RUN]
         killed, timeouts = sum(s in KILLED for s in states), states.count("timeout")
         share = killed / len(states)
         # Laplace's rule keeps the error of 40 killed out of 40 above zero.
@@ -199,21 +211,23 @@ def report(parts: list[str]) -> None:
         shares.append(share)
         errors.append(error)
         print(
-            f"{part:12} {result['mutants']:8} {len(states):7} {killed:7} {timeouts:8} {len(states) - killed:9}"
+            f"{part:12} {result['mutants']:8} {len(found) - len(states):8} {len(states):7} {killed:7} {timeouts:8} {len(states) - killed:9}"
             f"   {share:6.1%} ± {error:.1%}"
         )
     total = sum(weights)
     share = sum(w * s for w, s in zip(weights, shares, strict=True)) / total
     error = math.sqrt(sum((w * e) ** 2 for w, e in zip(weights, errors, strict=True))) / total
-    print(f"{'all':12} {total:8} {'':34}   {share:6.1%} ± {error:.1%}")
+    print(f"{'all':12} {total:8} {'':43}   {share:6.1%} ± {error:.1%}")
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; without: all")
-    parser.add_argument("--sample", type=int, default=0, help="mutants tested of each part; 0: every one")
+    parser.add_argument("--sample", type=int, default=0, help="mutants drawn of each part; 0: every one")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--survivors", action="store_true", help="only those that survived last time")
+    parser.add_argument(
+        "--survivors", action="store_true", help="only those that survived last time; for new tests of the same code"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="mutants tested at once")
     options = parser.parse_args(arguments)
     parts = options.parts or PARTS
@@ -223,18 +237,18 @@ def main(arguments: list[str]) -> int:
     for part in parts:
         file = BUILD / f"{part}.json"
         started = time.monotonic()
-        enter(part)
-        mutants = list(mutants_of(part))
-        before: dict[str, str] = {}
+        size, seed, killed = options.sample, options.seed, set()
         if options.survivors:
-            before = json.loads(file.read_text(encoding="utf-8"))["status"]
-            chosen = [m for m in mutants if m.name in before and before[m.name] not in KILLED]
-        else:
-            chosen = systematic_sample(mutants, options.sample, options.seed)
-        print(f"\n== {part}: {len(chosen)} of {len(mutants)} mutants, seed {options.seed}", flush=True)
-        status = before | (run(chosen, options.jobs) if chosen else {})
-        file.write_text(json.dumps({"mutants": len(mutants), "status": status}, indent=1), encoding="utf-8")
-        alive = [m.diff() for m in mutants if status.get(m.name, "killed") not in KILLED]
+            last = json.loads(file.read_text(encoding="utf-8"))
+            size, seed = last["sample"], last["seed"]
+            killed = {name for name, status in last["status"].items() if status in KILLED}
+        enter(part)
+        mutants, total = write_mutants(part, size, seed, killed)
+        print(f"\n== {part}: {len(mutants)} of {total} mutants, seed {seed}", flush=True)
+        status = run(mutants, options.jobs)
+        result = {"mutants": total, "sample": size, "seed": seed, "status": status}
+        file.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        alive = [m.diff() for m in mutants if status[m.name] not in (*KILLED, NOT_RUN)]
         (BUILD / f"{part}.diff").write_text("\n\n".join(alive) + "\n", encoding="utf-8")
         print(f"{part}: {len(alive)} of {len(status)} survived, {time.monotonic() - started:.0f} s", flush=True)
     report(parts)

@@ -17,6 +17,11 @@ _LINEAR_INPUT_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "tf32": 4, "fp8": 1}
 TRAINING_DTYPES = tuple(_ACTIVATION_BYTES)
 
 
+def element_bytes(dtype: Any) -> Any:
+    """Bytes of one stored activation in a training format, one of TRAINING_DTYPES."""
+    return lookup(_ACTIVATION_BYTES, index_of("dtype", dtype, TRAINING_DTYPES))
+
+
 @dataclass(frozen=True)
 class LayerActivations:
     """Bytes of one layer and one micro-batch on one accelerator.
@@ -80,9 +85,9 @@ def layer_activations(
         Source: arXiv:2205.05198, equations 1-4 and table 2. Taught in chapter 04.
     """
     m, t = model, np.asarray(tensor_parallel, dtype=float)
-    dtype_at = index_of("dtype", dtype, TRAINING_DTYPES)
     how = index_of("recomputation", recomputation, RECOMPUTATION)
-    element, linear_input = lookup(_ACTIVATION_BYTES, dtype_at), lookup(_LINEAR_INPUT_BYTES, dtype_at)
+    element = element_bytes(dtype)
+    linear_input = lookup(_LINEAR_INPUT_BYTES, index_of("dtype", dtype, TRAINING_DTYPES))
     mask = np.where(dropout, 1.0, 0.0)  # bytes of a dropout mask's element
     whole = np.asarray(m.sequence if sequence is None else sequence, dtype=float)
     length = whole / np.asarray(context_parallel, dtype=float)

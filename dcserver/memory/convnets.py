@@ -12,11 +12,9 @@ from dcserver import catalog
 from dcserver.arrays import plain_float
 from dcserver.catalog.nouns import described
 from dcserver.checks import require_positive, require_whole
-from dcserver.memory.activations import TRAINING_DTYPES
-from dcserver.memory.footprint import Footprint, capacity, index_of, lookup, part, shaped
+from dcserver.memory.activations import element_bytes
+from dcserver.memory.footprint import Footprint, capacity, part, shaped
 from dcserver.memory.training import state_bytes
-
-_ELEMENT_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "tf32": 4, "fp8": 2}
 
 
 @described
@@ -72,7 +70,7 @@ def convnet_footprint(model: catalog.ConvNet, *, batch: Any, dtype: Any = "fp16"
     require_whole(batch=batch, data_parallel=data_parallel)
     batch = np.asarray(batch, dtype=float)
     per = state_bytes(dtype, optimizer)
-    element = lookup(_ELEMENT_BYTES, index_of("dtype", dtype, TRAINING_DTYPES))
+    element = element_bytes(dtype)
     states = {"weights": model.published_parameters * per.weights, "gradients": model.published_parameters * per.gradients,
               "optimizer": model.published_parameters * per.optimizer}  # fmt: skip
     activations = batch * model.activation_elements * element

@@ -11,7 +11,7 @@ import numpy as np
 from dcserver import catalog
 from dcserver.catalog.nouns import described
 from dcserver.checks import require_positive, require_whole
-from dcserver.memory.activations import TRAINING_DTYPES, layer_activations
+from dcserver.memory.activations import TRAINING_DTYPES, element_bytes, layer_activations
 from dcserver.memory.footprint import Footprint, index_of, lookup, part, shaped
 from dcserver.memory.plans import require_splits
 
@@ -214,7 +214,7 @@ def training_footprint(
     t, p, v = (np.asarray(x, dtype=float) for x in (tensor_parallel, pipeline_parallel, interleave))
     zero = index_of("zero_stage", zero_stage, ("0", "1", "2", "3"))
     per = state_bytes(dtype, optimizer, gradient_dtype)
-    element = lookup({"bf16": 2, "fp16": 2, "fp32": 4, "tf32": 4, "fp8": 2}, index_of("dtype", dtype, TRAINING_DTYPES))
+    element = element_bytes(dtype)
     layer = layer_activations(m, micro_batch=micro_batch, sequence=sequence, tensor_parallel=t,
                               sequence_parallel=sequence_parallel, context_parallel=context_parallel,
                               recomputation=recomputation, fused_attention=fused_attention, dropout=dropout,
