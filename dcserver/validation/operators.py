@@ -99,7 +99,7 @@ def _read_layer(entries: Entries, i: int, row: Row, op: str, time: float, on: Ac
     d, h = float(width[1]) if width else HIDDEN, (float(heads[1]) if heads else HEADS) / ranks
     context = _CONTEXT.search(phase)
     needs_context = op in ("Q_mul_K", "A_mul_V", "Softmax")
-    if context is None and phase != "prefill" and needs_context:
+    if context is None and phase != "prefill" and (needs_context or sequence > 1):
         return f"phase {phase!r} does not state how many tokens of context there are"
     keys = float(context[1]) if context else sequence
     tokens, part = batch * sequence, d / ranks

@@ -21,7 +21,7 @@ Predictor = Callable[[Constants], float]
 # What a cause's name holds, and the constant that stands for its kind; the first that fits.
 CAUSES: list[tuple[str, str]] = [
     (r"silent|corrupt|\bsdc\b|thermal|overheat", "gpu_rare"),
-    (r"nvlink|nvswitch|\bcuda\b", "gpu_fault"),  # as the counted table has it
+    (r"nvlink|nvswitch", "gpu_fault"),  # as the counted table has it
     (r"sram|system processor|\bgsp\b", "gpu_logic"),
     (r"hbm|gpu.*memory|memory.*gpu|\becc\b|row remap", "gpu_memory"),
     (r"maintenance", "host_maintenance"),
@@ -31,7 +31,7 @@ CAUSES: list[tuple[str, str]] = [
     (r"watchdog|hang|timeout|dependency|library|kubernetes|scheduler|container|data ?loader|loss spike", "software_rare"),
     (r"switch|cable|network|fabric|infiniband|\bib\b|\broce\b|link|optic|transceiver", "network"),
     (r"software|\bbug|driver|framework|\bcode\b|out of memory|\boom\b|script|config", "software_bug"),
-    (r"\bgpus?\b|accelerator|\btpus?\b|\bxid\b", "gpu_fault"),
+    (r"\bgpus?\b|accelerator|\btpus?\b|\bxid\b|\bcuda\b", "gpu_fault"),
 ]  # fmt: skip
 SHARES = {"hardware": ("GPU", "GPU memory", "network"), "gpu": ("GPU", "GPU memory"), "software": ("software",),
           "network": ("network",), "host": ("host",)}  # fmt: skip
