@@ -64,6 +64,22 @@ def test_models_served_elsewhere_have_an_answer(model):
     assert 100 < scored.predicted[0] < 1e6
 
 
+@pytest.mark.parametrize("model", ["a network of 13B", "an 8x7B network", "Some-30B-A3B", "Gemma 2 27B", "Qwen3-32B"])
+def test_models_trained_elsewhere_have_an_answer(model):
+    row = {"group": "x", "model": model, "accelerator": "MI300X", "n_accelerators": "256", "global_batch_seqs": "512",
+           "seq_len_tokens": "4096", "precision": "bf16", "iter_time_s": "10"}  # fmt: skip
+    scored = validation.score_rows("training_other", [row])
+    active = (
+        3e9
+        if "A3B" in model
+        else 14e9
+        if "8x7B" in model
+        else float(model.split("B")[0].split("-")[-1].split()[-1]) * 1e9
+    )
+    at_peak = 6 * active * 512 * 4096 / (256 * catalog.accelerator("MI300X").peak("bf16"))
+    assert at_peak < scored.predicted[0] < 20 * at_peak
+
+
 def test_an_engine_never_seen_has_a_wider_bar_than_the_one_it_is_taken_for():
     row = SERVED | {"model": "Llama 3.1 8B", "accelerator": "H100", "input_tokens": "1000", "output_tokens": "200"}
     widths = []

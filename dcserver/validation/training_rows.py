@@ -137,7 +137,8 @@ def _of_size(name: str, parameters: float, active: float, sequence: float) -> Tr
         raise ValueError("the row states neither dimensions nor parameters of its model")
     if not isinstance(network, Transformer):
         raise ValueError("a convolutional network has no transformer's step")
-    return dataclasses.replace(network, sequence=sequence)
+    # A width that follows from a size is no whole number; a matrix product's is.
+    return dataclasses.replace(network, sequence=sequence, feed_forward=max(1.0, float(np.round(network.feed_forward))))
 
 
 def trained_sequence(row: Row) -> float:
