@@ -304,7 +304,9 @@ def test_deepseek_is_near_and_says_what_it_leaves_out():
 
 def test_heads_times_their_width_is_the_width_of_the_model_unless_the_paper_says_otherwise():
     wider = {t.name for t in TRANSFORMERS.values() if t.heads * t.head_dim != t.hidden}
-    assert wider == {"PaLM 540B", "DeepSeek V3", "Qwen3 30B-A3B", "Qwen3 235B-A22B"}
+    assert wider == {"PaLM 540B", "DeepSeek V3", "Qwen3 30B-A3B", "Qwen3 235B-A22B", "Qwen3 4B", "Qwen3 32B", "Gemma 7B",
+                     "Gemma 2 9B", "Gemma 2 27B", "Gemma 3 27B", "Mistral Nemo 12B", "Mistral Small 24B", "gpt-oss 20B",
+                     "gpt-oss 120B"}  # fmt: skip
     for model in TRANSFORMERS.values():
         assert model.heads % model.kv_heads == 0, model.name
 

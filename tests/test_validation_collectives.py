@@ -113,7 +113,7 @@ def test_a_bandwidth_is_compared_where_no_time_is_stated():
         ({"time_s": "inf"}, "neither a time nor a bandwidth"),
         ({"accelerator": "x", "intra_node_fabric": ""}, "hardware not stated"),
         ({"accelerator": "", "intra_node_fabric": "0 GB/s"}, "hardware not stated"),
-        ({"n_nodes": "2"}, "no bandwidth of the network"),
+        ({"n_nodes": "2", "accelerator": "x"}, "no bandwidth of the network"),
         ({"n_nodes": "2", "nic_bandwidth_per_gpu_Bps": "-1"}, "nic_bandwidth"),
         ({"n_nodes": "2", "nic_bandwidth_per_gpu_Bps": "5e10", "algorithm": "NVLS"}, "does not fit"),
         ({"algorithm": "SHARP"}, "does not fit"),

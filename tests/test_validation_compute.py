@@ -91,7 +91,7 @@ def test_power_limit_in_a_remark_is_heeded() -> None:
         ("gemm", MATMUL | {"k": "1e30"}, "whole numbers"),
         ("gemm", MATMUL | {"dtype": "posit8"}, "not known"),
         ("gemm", MATMUL | {"accelerator": ""}, "names no accelerator"),
-        ("gemm", MATMUL | {"accelerator": "A100", "dtype": "fp8"}, "no fp8 peak"),
+        ("gemm", MATMUL | {"accelerator": "TPU v4", "dtype": "fp64"}, "no fp64 peak"),
         ("gemm", MATMUL | {"achieved_flops": "nan"}, "neither"),
         ("gemm", MATMUL | {"achieved_flops": "-3"}, "neither"),
         ("gemm", STREAM | {"kind": "stream_gather"}, "stream_gather"),

@@ -1,11 +1,12 @@
 """Fit each family's constants on the package's measurements and write constants, error bars and a report.
 
-Usage: python tools/calibrate.py [FAMILY ...] (without names: all). The report goes to standard output.
+Usage: python tools/calibrate.py [--bars] [FAMILY ...] (without names: all). The report goes to standard output.
+With --bars the constants stay as they are and only the error bars are drawn anew.
 """
 
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,17 +42,28 @@ def write(path: Path, rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
-def error_bars(
-    table: str, comparison: validation.Comparison, ratios: np.ndarray, how: str, symmetric: bool = False
-) -> None:
-    """Central 80 % of measured / predicted, for the whole table and for each family that it names.
+def half_width(ratios: np.ndarray, groups: Sequence[str]) -> float:
+    """How far from 1, as a logarithm, four in five values of a group not seen yet should lie, to either side.
 
-    ``symmetric``: as far to either side as four in five values lie from 1. Where a table is one source, all its values
-    miss together when it is left out; that says how far another source may be off, but not to which side.
+    Rows of one device or source miss together, and nobody knows to which side the next will. With G groups the quantile
+    that holds a further one four times in five is 0.8 (G + 1) / G (split conformal prediction, groups exchangeable);
+    below four groups that is all of them.
+    """
+    several = len(set(groups))
+    return float(np.quantile(np.abs(np.log(ratios)), min(1.0, 0.8 * (several + 1) / several)))
+
+
+def error_bars(
+    table: str, comparison: validation.Comparison, ratios: np.ndarray, how: str, alone: bool = False
+) -> None:
+    """Bars on measured / predicted, for the whole table and for each family that it names.
+
+    ``alone``: each value counts as a group, for no constant was fitted on its neighbours.
 
     Families of the table that another calibration wrote stay as they are.
     """
     families = np.array(list(comparison.families or [table] * len(ratios)), dtype=object)
+    groups = np.arange(len(ratios)) if alone else np.array(list(comparison.groups), dtype=object)
     apart = {f"{table}:{what}" for what in ("memory", "convnets", "samples_per_joule")}
     own = set(families) <= apart and len(families)  # the rest of the table comes with another calibration
     names = list(dict.fromkeys([*([] if own else [table]), *families]))
@@ -63,10 +75,11 @@ def error_bars(
     kept = [r for r in rows if r["family"] != table]
     rows = before
     for family in names:
-        r = ratios if family == table else ratios[families == family]
+        mine = (families == family) | (family == table)
+        r = ratios[mine]
         errors = np.abs(1 / r - 1)
-        far = float(np.quantile(np.abs(np.log(r)), 0.8))
-        low, high = (np.exp(-far), np.exp(far)) if symmetric else np.quantile(r, [0.1, 0.9])
+        far = half_width(r, list(groups[mine]))
+        low, high = np.exp(-far), np.exp(far)
         # No bar is narrower than what a second measurement, or the rounding of a printed figure, would show.
         low, high = min(low, 1 - LEAST_BAR), max(high, 1 + LEAST_BAR)
         rows.append({
@@ -110,23 +123,21 @@ def middle(rows: list[dict], constants: Mapping[str, float]) -> dict[str, float]
     return start
 
 
-def calibrate(family: str) -> None:
-    """Fit one family on its tables, then refit without each group for the error bars."""
+def calibrate(family: str, bars_only: bool = False) -> None:
+    """Fit one family on its tables (unless only its bars are wanted), then refit without each group for the error bars."""
     tables = FAMILIES[family]
     comparisons = comparisons_of(family)
     prior = [training.stack_prior()] if family == "training" else []
     rows = rows_of("constants", family)
-    constants = fitting.fit(family, comparisons + prior)
+    constants = dict(catalog.constants(family)) if bars_only else fitting.fit(family, comparisons + prior)
     extra = []
     if family == "training":  # averages of whole runs say one thing more: how much of their hours were steps
         extra = [training.times(training.informative(catalog.measurements(t), False)) for t in tables]
-        steps = np.concatenate([c.predict(constants | {"goodput": 1.0}) for c in extra if len(c.rows)])
-        whole = np.array([f.endswith("whole run") for c in extra for f in c.families or []])
-        spent = np.concatenate([c.measured for c in extra])
-        constants["goodput"] = float(np.median((steps / spent)[whole]))
-        next(r for r in rows if r["name"] == "goodput")["value"] = f"{constants['goodput']:.4g}"
+        if not bars_only:
+            constants["goodput"] = goodput(extra, constants)
+            next(r for r in rows if r["name"] == "goodput")["value"] = f"{constants['goodput']:.4g}"
     print(f"{family} (on {', '.join(tables)})")
-    for row in rows:
+    for row in [] if bars_only else rows:
         if row["fitted"] == "1":
             value, low, high = constants[row["name"]], float(row["low"]), float(row["high"])
             edge = (
@@ -137,7 +148,8 @@ def calibrate(family: str) -> None:
             print(f"  {row['name']} = {value:.4g} {row['unit']} (was {float(row['value']):.4g}, "
                   f"allowed {low:g} to {high:g}){edge}")  # fmt: skip
             row["value"] = f"{value:.6g}"
-    write(HERE / "constants" / f"{family}.csv", rows)
+    if not bars_only:
+        write(HERE / "constants" / f"{family}.csv", rows)
     # A constant that only the group left out informs must not keep the value which that group gave it.
     start, steps = (training.unfitted(), 20) if family == "training" else (middle(rows, constants), None)
     if family == "inference":
@@ -146,9 +158,10 @@ def calibrate(family: str) -> None:
     if family == "training":  # rows that no constant was fitted on, whole runs for instance, are predicted with all
         predicted = [c.predict(constants) if len(c.rows) else np.zeros(0) for c in extra]
         ratios = [np.concatenate([r, e.measured / p]) for r, e, p in zip(ratios, extra, predicted, strict=True)]
-        comparisons = [replace(c, families=[*c.families, *e.families]) for c, e in zip(comparisons, extra, strict=True)]
+        comparisons = [replace(c, families=[*c.families, *e.families], groups=[*c.groups, *e.groups])
+                       for c, e in zip(comparisons, extra, strict=True)]  # fmt: skip
     for table, comparison, ratio in zip(tables, comparisons, ratios, strict=True):
-        error_bars(table, comparison, ratio, "group left out of the fit", symmetric=family == "training")
+        error_bars(table, comparison, ratio, "group left out of the fit")
 
 
 def residuals(table: str) -> None:
@@ -158,7 +171,17 @@ def residuals(table: str) -> None:
     else:
         comparison = validation.compare(table, catalog.measurements(table))
     print(f"{table} (no constant is fitted on it)")
-    error_bars(table, comparison, comparison.measured / comparison.predict(None), "no row took part in a fit")
+    error_bars(
+        table, comparison, comparison.measured / comparison.predict(None), "no row took part in a fit", alone=True
+    )
+
+
+def goodput(whole_runs: Sequence[validation.Comparison], constants: Mapping[str, float]) -> float:
+    """Share of whole runs' hours that their steps would take: the median."""
+    steps = np.concatenate([c.predict(dict(constants) | {"goodput": 1.0}) for c in whole_runs if len(c.rows)])
+    whole = np.array([f.endswith("whole run") for c in whole_runs for f in c.families or []])
+    spent = np.concatenate([c.measured for c in whole_runs])
+    return float(np.median((steps / spent)[whole]))
 
 
 def rates() -> None:
@@ -178,13 +201,14 @@ def rates() -> None:
     comparison, ratios = validation.compare("reliability", table), reliability.left_out(table)
     names = [comparison.families[k] for k in ratios]
     error_bars("reliability", replace(comparison, families=names), np.array(list(ratios.values())),
-               "cause left out of its class, or no part in the fit", symmetric=True)  # fmt: skip
+               "cause left out of its class, or no part in the fit", alone=True)  # fmt: skip
 
 
 RATES = "reliability"
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or [*FAMILIES, *UNFITTED, RATES]
+    bars_only = "--bars" in sys.argv[1:]
+    names = [n for n in sys.argv[1:] if n != "--bars"] or [*FAMILIES, *UNFITTED, RATES]
     for name in names:
         if name == RATES:
             rates()
@@ -194,5 +218,5 @@ if __name__ == "__main__":
             continue
         if name not in FAMILIES:
             sys.exit(f"family {name!r} is not one of {', '.join([*FAMILIES, *UNFITTED, RATES])}")
-        calibrate(name)
+        calibrate(name, bars_only)
         catalog.constants.cache_clear()

@@ -35,7 +35,7 @@ def compact(name: str) -> str:
     return "".join(words(name))
 
 
-def _begins(word: str, known: str) -> bool:
+def begins(word: str, known: str) -> bool:
     """Whether a word of a known name begins with the given word, without cutting a number in two: A1 is not A100."""
     return known.startswith(word) and not (word[-1:].isdigit() and re.match(r"[\d.]", known[len(word) :]))
 
@@ -45,7 +45,7 @@ def _abbreviated(name: str, names: Iterable[str]) -> list[str]:
     given = words(name)
     if all(_TELLING.fullmatch(w) for w in given):  # a bare "80GB" or "7.5B" names nothing
         return []
-    return [n for n in names if all(any(_begins(w, k) for k in words(n)) for w in given)]
+    return [n for n in names if all(any(begins(w, k) for k in words(n)) for w in given)]
 
 
 def _decorated(name: str, aliases: Mapping[str, str]) -> list[str]:

@@ -148,7 +148,8 @@ def offline(
     room = np.asarray(requests_in_memory(model, accelerator, i + beams * o, weight_format=weight_format,
                                          kv_dtype=kv_dtype, tensor_parallel=tensor_parallel, engine=e))  # fmt: skip
     prompts_a_token = i / o
-    by_tokens = e.max_tokens / (beams + prompts_a_token)
+    # A prompt longer than a step is read in parts: one request always goes on.
+    by_tokens = np.maximum(e.max_tokens / (beams + prompts_a_token), 1.0)
     allowed = np.minimum(np.minimum(e.max_requests, by_tokens), requests)
     at_work = np.minimum(room, allowed) if concurrency is None else np.asarray(concurrency, dtype=float)
     fits = at_work >= 1

@@ -20,14 +20,20 @@ from dcserver.interconnect import Fabric, bus_factor, seconds
 from dcserver.interconnect.fabrics import network_kind, nvlink_generation
 from dcserver.interconnect.links import copy_bandwidth
 from dcserver.units import GB, MiB
-from dcserver.validation.score import Comparison, Constants, Row, find_accelerator, number
+from dcserver.validation.devices import by_name, usual_network
+from dcserver.validation.score import Comparison, Constants, Row, number
 
 # A published fact that the rows lack: what both directions of a copy to the host share.
 # NVIDIA DGX Station data sheet (GB300): LPDDR5X 396 GB/s.
 _HOST_MEMORY_BANDWIDTH = {"DGX Station": 396 * GB}
 _COPIES = ("p2p_gpu_gpu", "p2p_host_device", "p2p_rdma_write")
-_ALIASES = {"allreduce": "all_reduce", "allgather": "all_gather", "reducescatter": "reduce_scatter",
+# The rest is told from these: a sum at one rank and a piece for every rank cost what their mirror images cost.
+_ALIASES = {"reduce": "broadcast", "bcast": "broadcast", "gather": "all_gather", "scatter": "all_gather", "all_to_all_v": "all_to_all",
+            "alltoallv": "all_to_all", "allreduce": "all_reduce", "allgather": "all_gather", "reducescatter": "reduce_scatter",
             "alltoall": "all_to_all", "sendrecv": "point_to_point", "send_recv": "point_to_point", "p2p": "point_to_point"}  # fmt: skip
+# Gb/s of one port in one direction (InfiniBand Trade Association; Cray; Cornelis).
+_GENERATIONS = {"xdr": 800.0, "ndr": 400.0, "ndr200": 200.0, "hdr": 200.0, "hdr100": 100.0, "edr": 100.0, "fdr": 56.0, "qdr": 40.0,
+                "slingshot-11": 200.0, "slingshot 11": 200.0, "slingshot": 200.0, "omni-path": 100.0}  # fmt: skip
 _KINDS = ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all", "point_to_point")
 
 
@@ -93,11 +99,20 @@ def _rate(text: str) -> float:
     return float(found[1]) * scale or float("nan")
 
 
+def _port(text: str) -> float:
+    """The rate of one adapter as B/s, by a rate or by the name of its generation; NaN where neither is stated."""
+    rate = _rate(text)
+    if math.isnan(rate) and (ethernet := re.search(r"\b(\d+) ?GbE\b|\b(\d+) ?GE\b|\b(\d+)G\b", text)):
+        rate = float(next(filter(None, ethernet.groups()))) * 1e9 / 8
+    named = [gigabits for word, gigabits in _GENERATIONS.items() if re.search(rf"\b{word}\b", text.lower())]
+    return named[0] * 1e9 / 8 if math.isnan(rate) and named else rate
+
+
 def _node(row: Row, ranks: float) -> dict[str, Any]:
     """Links inside the node, from the fabric's words or else from the accelerator."""
     text = _text(row, "intra_node_fabric")
     lower = text.lower()
-    device = find_accelerator(_text(row, "accelerator")) if _text(row, "accelerator") else None
+    device = by_name(_text(row, "accelerator")) if _text(row, "accelerator") else None
     described = text or (device.scale_up_fabric if device else "")
     bandwidth = _rate(text)
     if "per link" in lower and not math.isnan(bandwidth):
@@ -131,11 +146,13 @@ def _network(row: Row, per_node: float) -> dict[str, Any]:
     text = _text(row, "inter_node_fabric")
     lower = text.lower()
     bandwidth = number(row, "nic_bandwidth_per_gpu_Bps")
-    if math.isnan(bandwidth) and not math.isnan(_rate(text)):
+    if math.isnan(bandwidth) and not math.isnan(rate := _port(text)):
         adapters = re.search(r"(\d+)\s*x", lower)
-        bandwidth = _rate(text) * (float(adapters[1]) if adapters else 1.0)
+        bandwidth = rate * (float(adapters[1]) if adapters else 1.0)
         if "per node" in lower:
             bandwidth /= per_node
+    if math.isnan(bandwidth) and (device := by_name(_text(row, "accelerator"))) is not None:
+        bandwidth = usual_network(device)
     if math.isnan(bandwidth):
         raise _NotCovered("hardware not stated: no bandwidth of the network between the nodes")
     if not (0 < bandwidth < float("inf")):

@@ -10,7 +10,7 @@ import numpy as np
 from dcserver import catalog
 from dcserver.catalog import Accelerator
 from dcserver.energy import operating_point, power_cap, power_limit_of, server_power
-from dcserver.validation.devices import by_name
+from dcserver.validation.devices import by_name, runs_as
 from dcserver.validation.score import Comparison, Constants, Row, number
 
 REASONS = {
@@ -26,15 +26,24 @@ REASONS = {
     "utilized_fraction_of_provisioned_power": "a statistic of many jobs",
 }
 _CAP = re.compile(r"(\d+(?:\.\d+)?) ?W vs (\d+(?:\.\d+)?) ?W", re.IGNORECASE)
+_SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%[^,;]*\b(?:cap|limit|TDP)", re.IGNORECASE)
+_ONE = re.compile(r"(\d+(?:\.\d+)?) ?W\b")
 CHANGES = {"time_change": "time_ratio", "energy_change": "energy_ratio", "token_rate_change": "time_ratio"}
 Predictor = Callable[[Constants | None], float]
 
 
 def _power_cap(row: Row, device: Accelerator) -> Predictor | str:
-    found = _CAP.search(row.get("item") or "")
-    if not found:
+    item = row.get("item") or ""
+    found, share = _CAP.search(item), _SHARE.search(item)
+    board = float(power_limit_of(device))
+    if found:
+        cap, reference = float(found.group(1)), float(found.group(2))
+    elif share:  # of the board's own limit
+        cap, reference = float(share.group(1)) / 100 * board, board
+    elif len(watts := _ONE.findall(item)) == 1:
+        cap, reference = float(watts[0]), board
+    else:
         return "does not state two power limits"
-    cap, reference = float(found.group(1)), float(found.group(2))
     if not 0 < cap < reference:
         return "does not state two power limits"
     metric = (row.get("metric") or "").strip()
@@ -74,11 +83,19 @@ def _system(device: Accelerator, load: str, per_accelerator: bool) -> Predictor:
     return predict
 
 
+def _power(constants: Constants | None) -> Constants:
+    return catalog.constants("power") if constants is None else constants
+
+
 def _decode(device: Accelerator) -> Predictor:
     def predict(constants: Constants | None) -> float:
         c = catalog.constants("power") if constants is None else constants
         # Decode streams the weights and computes next to nothing with them.
-        return float(operating_point(device, 0.05, c["bandwidth_share"], constants=c).total)
+        return float(
+            operating_point(
+                device, 0.05, c["bandwidth_share"], dtype=runs_as(device, "bf16") or "fp32", constants=c
+            ).total
+        )
 
     return predict
 
@@ -105,8 +122,14 @@ def _predictor(row: Row, device: Accelerator | None) -> Predictor | str:
         return _system(device, f"{training}_load", True)
     if metric == "measured_system_power":
         return _system(device, "transformer_load" if device.kind == "gpu" else "asic_load", False)
-    if metric == "measured_gpu_power" and "decode" in (row.get("item") or "").lower():
-        return _decode(device)
+    if re.search(r"(gpu|accelerator|chip|device)_power", metric):
+        said = f"{metric} {row.get('item') or ''} {row.get('context') or ''}".lower()
+        if "idle" in said:
+            return lambda c: float(_power(c)["static_share"] * power_limit_of(device))
+        if re.search(r"decod|generat", said):
+            return _decode(device)
+        if re.search(r"train|prefill|prompt|gemm|matmul|burn", said):
+            return lambda c: float(np.minimum(_power(c)["heavy_share"], 1.0) * power_limit_of(device))
     return "no model for this figure"
 
 

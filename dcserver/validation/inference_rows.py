@@ -82,10 +82,12 @@ def narrowest(device: Accelerator) -> str:
 
 def benchmark_of(model: str) -> dict[str, str] | None:
     """The MLPerf benchmark of that name."""
-    asked = compact(model)
-    for row in rows_of("data", "benchmarks"):
-        if asked in {compact(a) for a in row["aliases"].split(";")}:
-            return row
+    # Accuracy and latency flavours of one benchmark are the same network and lengths.
+    plain = re.sub(r"(?i)[-_ ](99(\.\d+)?|interactive|server)\b", "", model)
+    for asked in dict.fromkeys((compact(model), compact(plain))):
+        for row in rows_of("data", "benchmarks"):
+            if asked in {compact(a) for a in row["aliases"].split(";")}:
+                return row
     return None
 
 
@@ -137,12 +139,29 @@ def network_of(name: str, parameters: float) -> Transformer | ConvNet | str:
     return generic_transformer(parameters, active, name)
 
 
+def with_latent_cache(network: Any) -> Any:
+    """DeepSeek's latent attention as the model takes it: the 576 numbers that it keeps of a token in a layer.
+
+    As so many key and value heads of the stated width; the projections' weights then come within a third of theirs.
+    """
+    if isinstance(network, Transformer) and "latent attention" in network.notes:
+        return dataclasses.replace(network, kv_heads=576 / (2 * network.head_dim))
+    return network
+
+
 def engine_of(row: Row) -> str:
     """The engine that a row means: the one named; MLPerf for its submissions; TensorRT-LLM where nothing is said."""
     said = " ".join((row.get(k) or "").lower() for k in ("engine", "group"))
     if re.search(r"llama\.?cpp|gguf|ollama|ggml|metal|mlx|exllama", said):
         return "llama.cpp"
     return "MLPerf" if "mlperf" in said else "TensorRT-LLM"
+
+
+def known_engine(row: Row) -> bool:
+    """Whether rows of the row's engine took part in the fit; one that names none is taken at the default's word."""
+    said = " ".join((row.get(k) or "").lower() for k in ("engine", "group"))
+    named = (row.get("engine") or "").strip() != ""
+    return not named or re.search(r"llama\.?cpp|gguf|ggml|mlperf|tensorrt|trt", said) is not None
 
 
 def requests_of_run(engine: str, sequence: float) -> float:
@@ -177,8 +196,7 @@ def read(row: Row) -> Served | str:
     network = network_of(benchmark["network"] if benchmark else model, stated(row, "params"))
     if isinstance(network, str):
         return network
-    if network.name.startswith("DeepSeek V3"):
-        return "its attention is latent: the cache is far smaller than the model's"
+    network = with_latent_cache(network)
     convnet = isinstance(network, ConvNet)
     if convnet and benchmark is None:
         benchmark = benchmark_of("resnet50") if network.name == "ResNet-50" else None

@@ -11,13 +11,17 @@ import numpy as np
 
 from dcserver import catalog, compute, interconnect
 from dcserver.catalog import Accelerator
-from dcserver.validation.devices import device, stated
+from dcserver.validation.devices import device, stated, with_format
 from dcserver.validation.gemm import Entries
 from dcserver.validation.score import Comparison, Constants, Row
 
 # What tables call an operator: the model's name of it, and whether it ran behind a just-in-time compiler's wrapper
 # (the LLMCompass artifact decorates these two with torch.compile).
-NAMES = {"softmax": ("softmax", False), "layernorm": ("layernorm", True), "gelu": ("gelu", True)}
+NAMES = {"softmax": ("softmax", False), "layernorm": ("layernorm", True), "gelu": ("gelu", True),
+         "layer_norm": ("layernorm", True), "rms_norm": ("rmsnorm", False), "residual": ("add", False), "bias_add": ("scale", False),
+         "bias": ("scale", False), "mul": ("multiply", False), "swiglu": ("multiply", False), "geglu": ("multiply", False),
+         "transpose": ("copy", False), "cast": ("copy", False), "rope": ("scale", False), "relu6": ("relu", False),
+         "sigmoid": ("silu", False), "tanh": ("silu", False)}  # fmt: skip
 # GPT-3, whose layer the breakdown measures, unless the notes say otherwise.
 HIDDEN, HEADS = 12288.0, 96.0
 _WIDTH = re.compile(r"\bd ?= ?(\d+)")
@@ -57,6 +61,7 @@ def _read(entries: Entries, i: int, row: Row) -> str:
         return on
     if op in _PRODUCTS and layer:
         peak = stated(row, "peak_flops")
+        on = with_format(on, _number_format(on)) or on
         if np.isnan(on.peak_fp16_flops) and np.isnan(on.peak_bf16_flops):
             if np.isnan(peak):
                 return f"{on.name} has no 16-bit peak in the catalog and the row does not state it"
@@ -93,7 +98,8 @@ def _read_layer(entries: Entries, i: int, row: Row, op: str, time: float, on: Ac
     width, heads = _WIDTH.search(notes), _HEADS.search(notes)
     d, h = float(width[1]) if width else HIDDEN, (float(heads[1]) if heads else HEADS) / ranks
     context = _CONTEXT.search(phase)
-    if context is None and phase != "prefill":
+    needs_context = op in ("Q_mul_K", "A_mul_V", "Softmax")
+    if context is None and phase != "prefill" and (needs_context or sequence > 1):
         return f"phase {phase!r} does not state how many tokens of context there are"
     keys = float(context[1]) if context else sequence
     tokens, part = batch * sequence, d / ranks
@@ -114,6 +120,8 @@ def _read_layer(entries: Entries, i: int, row: Row, op: str, time: float, on: Ac
         entries.add(i, "time_s", group, "ops_llmcompass:matmul", time, on, what="matmul", dtype=_number_format(on), m=m,
                     n=n, k=k, batch=products, calls=calls)  # fmt: skip
     elif op.startswith("AllReduce"):
+        if np.isnan(on.scale_up_bandwidth):  # then sums go over the bus to the host
+            on = dataclasses.replace(on, scale_up_bandwidth=on.host_bus_bandwidth)
         if np.isnan(on.scale_up_bandwidth):
             return f"the catalog knows no scale-up link of {on.name}"
         if ranks < 2:

@@ -27,10 +27,11 @@ CAUSES: list[tuple[str, str]] = [
     (r"maintenance", "host_maintenance"),
     (r"\bnics?\b|network (card|adapter|interface)|\bssds?\b|\bnvme\b|\bdrives?\b|\bdisks?\b|power supply|\bpsu\b|chassis|\bi/?o\b|"
      r"\bcpus?\b|system memory|host memory|\bdimms?\b|\bdram\b|main ?board|motherboard", "host_part"),
-    (r"watchdog|hang|timeout|dependency|library", "software_rare"),
+    (r"storage|file ?system|mount|\bpower\b|cooling|\bfans?\b|\bnode\b|\bhost\b|\bserver\b", "host_part"),
+    (r"watchdog|hang|timeout|dependency|library|kubernetes|scheduler|container|data ?loader|loss spike", "software_rare"),
     (r"switch|cable|network|fabric|infiniband|\bib\b|\broce\b|link|optic|transceiver", "network"),
-    (r"software|\bbug|driver|framework|\bcode\b", "software_bug"),
-    (r"\bgpus?\b|accelerator|\btpus?\b|\bxid\b", "gpu_fault"),
+    (r"software|\bbug|driver|framework|\bcode\b|out of memory|\boom\b|script|config", "software_bug"),
+    (r"\bgpus?\b|accelerator|\btpus?\b|\bxid\b|\bcuda\b", "gpu_fault"),
 ]  # fmt: skip
 SHARES = {"hardware": ("GPU", "GPU memory", "network"), "gpu": ("GPU", "GPU memory"), "software": ("software",),
           "network": ("network",), "host": ("host",)}  # fmt: skip
@@ -115,10 +116,19 @@ def _interruptions(metric: str, unit: str, n: float, days: float) -> Predictor |
 
 def _failure_rate(metric: str, unit: str, n: float) -> Predictor | str:
     words = f"{metric} {unit}".lower().replace("_", " ")
+    words = re.sub(r"\bannual\w*|\bafr\b|per annum", "year", words)
     per = unit_of_time(re.sub(r"[^a-z ]", " ", re.sub(r"(day|hour|year)s?", r" \1 ", words)))
     if per is None:
         return "a rate in a unit that is not understood"
-    many = 1000.0 if re.search(r"1[, ]?000|thousand|1e3", words) else 1e6 if re.search(r"million|1e6", words) else 1.0
+    many = (
+        100.0
+        if "%" in unit
+        else 1000.0
+        if re.search(r"1[, ]?000|thousand|1e3", words)
+        else 1e6
+        if re.search(r"million|1e6", words)
+        else 1.0
+    )
     node = re.search(r"node|server|host|machine", words)
     device = re.search(r"gpu|accelerator|chip|device|card|tpu", words)
     if not node and not device:
@@ -156,7 +166,7 @@ def _predictor(row: Row) -> tuple[Predictor, str] | str:
         found = _failure_rate(metric, unit, n)
         return found if isinstance(found, str) else (found, "total")
     if category == "mttf":
-        per = unit_of_time(unit)
+        per = unit_of_time(unit) or unit_of_time(metric)
         if per is None:
             return "a time in a unit that is not understood"
         size = 1.0 if re.search(r"per_(gpu|accelerator|chip)", metric.lower()) else n

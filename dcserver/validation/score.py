@@ -1,7 +1,8 @@
 """Scoring a model against measurements: what is compared, the errors, and the error bar that they earn.
 
-The error of a row is ``predicted / measured - 1``. The error bar of an answer is the central 80 % of
-``measured / predicted`` over rows that were left out, a group at a time, when the model's constants were fitted.
+The error of a row is ``predicted / measured - 1``. The error bar of an answer reaches as far to either side, as a factor,
+as four in five rows of a group not seen yet should lie: from ``measured / predicted`` of rows that were left out, a
+group at a time, when the model's constants were fitted.
 """
 
 from __future__ import annotations
@@ -157,9 +158,9 @@ def _rounded(value: Any) -> float:
 
 @dataclass(frozen=True)
 class ErrorBar:
-    """What measurements say about a family of answers: quantiles of measured / predicted, and errors.
+    """What measurements say about a family of answers: how far measured / predicted lies from 1, and errors.
 
-    ``low`` and ``high`` hold the central 80 %; ``residuals`` says which rows they come from. Taught in chapter 00.
+    ``low`` and ``high`` hold four in five of a group not seen yet; ``residuals`` says which rows they come from. Taught in chapter 00.
 
     Attributes
     ----------
@@ -168,9 +169,9 @@ class ErrorBar:
     values : 1
         That it rests on.
     low, median, high : 1
-        Quantiles of measured over predicted; low to high hold four of five.
+        Of measured over predicted; low to high hold four in five of a group not seen yet.
     median_abs_error, p90_abs_error : 1
-        Of
+        Of |predicted / measured - 1|, rows left out.
     residuals : str
         Which rows they come from.
     """
@@ -238,7 +239,7 @@ def interval(family: str, value: Any) -> tuple[Any, Any]:
     Returns
     -------
     (low, high) : same shape and unit as ``value``
-        ``value`` times the 10th and the 90th percentile of measured / predicted over left-out rows.
+        ``value`` times the bar's ends of measured / predicted, from left-out rows.
 
     Raises
     ------

@@ -9,7 +9,8 @@ import numpy as np
 
 from dcserver import catalog, memory
 from dcserver.checks import require_positive
-from dcserver.validation.score import Comparison, Constants, Row, find_accelerator, number
+from dcserver.validation.devices import by_name
+from dcserver.validation.score import Comparison, Constants, Row, number
 
 FAMILY = "training_memory"
 _LARGEST = 1e16  # bytes, parameters: beyond this a cell is a slip, not a measurement
@@ -129,7 +130,7 @@ def _peak(row: Row) -> str | list[tuple[str, str, float, Any]]:
     }  # fmt: skip
 
     if ran_out:
-        device = find_accelerator(row.get("accelerator") or "")
+        device = by_name(row.get("accelerator") or "")
         if device is None:
             return "ran out of memory, on an accelerator that the catalog does not know"
         over = not memory.training_footprint(model, **plan, validate=False).fits(device)

@@ -12,12 +12,11 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.catalog import Accelerator, Cluster, Link, Server, Transformer
-from dcserver.validation.devices import by_name
+from dcserver.validation.devices import by_name, runs_as, usual_network
+from dcserver.validation.inference_rows import generic_transformer, network_of
 from dcserver.validation.score import Row, number
 
 _LARGEST = 1e16  # beyond this a cell is a slip, not a measurement
-# What one accelerator has of the network where a row does not say: the usual servers of each generation, B/s.
-_NETWORK = {"Volta": 12.5e9, "Ampere": 25e9, "Hopper": 50e9, "Blackwell": 50e9, "CDNA 2": 25e9, "CDNA 3": 50e9}
 _INTERLEAVES = ("Megatron 2021", "Megatron 2022")  # what came later does so in any case
 
 
@@ -105,8 +104,9 @@ def transformer(row: Row, sequence: float) -> Transformer:
         return dataclasses.replace(found, positions=sequence if found.positions else 0.0, sequence=sequence)
     if re.search(r"nemotron.?3|mamba|nemotron.?h", name.lower()):
         raise ValueError("the model has state-space layers, which the transformer model does not cover")
-    if "qwen" in name.lower() or "deepseek" in name.lower() or not np.isnan(positive(row, "active_params")):
-        raise ValueError(f"a model with experts whose dimensions neither row nor catalog state: {name}")
+    active = positive(row, "active_params")
+    if np.isnan(hidden) and (np.isnan(parameters) or not np.isnan(active)):
+        return _of_size(name, parameters, active, sequence)
     stated = re.search(r"vocab\w*[ =]*(\d{4,6})", words(row))
     vocabulary = whole(row, float(stated[1]) if stated else 50_304.0, "vocab")
     if np.isnan(hidden):
@@ -126,6 +126,19 @@ def transformer(row: Row, sequence: float) -> Transformer:
         feed_forward=4 * hidden, gated=0.0, vocabulary=vocabulary, sequence=sequence, experts=1.0,
         experts_per_token=1.0, tied_embeddings=1.0, positions=sequence,
     )  # fmt: skip
+
+
+def _of_size(name: str, parameters: float, active: float, sequence: float) -> Transformer:
+    """A model of today of which only the size is known, from its column or its name ("13B", "8x22B", "30B-A3B")."""
+    network: Any = network_of(name, parameters)
+    if not np.isnan(active) and not np.isnan(parameters):
+        network = generic_transformer(parameters, active, name)
+    if isinstance(network, str):
+        raise ValueError("the row states neither dimensions nor parameters of its model")
+    if not isinstance(network, Transformer):
+        raise ValueError("a convolutional network has no transformer's step")
+    # A width that follows from a size is no whole number; a matrix product's is.
+    return dataclasses.replace(network, sequence=sequence, feed_forward=max(1.0, float(np.round(network.feed_forward))))
 
 
 def trained_sequence(row: Row) -> float:
@@ -162,7 +175,7 @@ def cluster(row: Row, accelerators: float) -> Cluster:
     elif found := re.search(r"(\d{2,5})\s*Gb(?:ps|/s)[^|;]*?node", text):
         across = float(found[1]) / 8 * 1e9
     in_node = 16.0 if "DGX-2" in text else 72.0 if "NVL72" in text else 64.0 if device.kind == "tpu" else 8.0
-    rate = _NETWORK.get(str(device.architecture), 25e9) if across is None else across / in_node
+    rate = usual_network(device) if across is None else across / in_node
     if not 1e7 < rate < 1e13:
         raise ValueError("the network's bandwidth is not possible")
     inner = device.scale_up_bandwidth
@@ -188,13 +201,11 @@ def number_format(row: Row, device: Accelerator) -> str:
             break
     if text.startswith("fp16"):
         dtype = "fp16"
-    for candidate in (dtype, {"bf16": "fp16", "fp16": "bf16"}.get(dtype, dtype)):
-        try:
-            device.peak({"mxfp8": "fp8", "nvfp4": "fp4"}.get(candidate, candidate))
-        except ValueError:
-            continue
-        return candidate
-    raise ValueError(f"{device.name} has no {dtype} peak in the catalog")
+    plain = {"mxfp8": "fp8", "nvfp4": "fp4"}.get(dtype, dtype)
+    runs = runs_as(device, plain)
+    if runs is None:
+        raise ValueError(f"{device.name} has no {dtype} peak in the catalog")
+    return dtype if runs == plain else runs
 
 
 # --- software and plan ------------------------------------------------------------------------------------------
