@@ -13,8 +13,6 @@ from dcserver import claims
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {p.name[:2]: p for p in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
-BEING_REWRITTEN = ("15",)  # take it out when chapter 15 has the verdicts, the recall and the terms of the others
-EDITED = [n for n in CHAPTERS if n not in BEING_REWRITTEN]
 CJK = r"[\u3400-\u9fff]"
 TWO_SENSES = {"解码"}  # a photo is decoded, and so is an answer
 NUMBER_WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|fifty|ninety|hundred"
@@ -67,7 +65,7 @@ def recall_questions(source: str) -> list[str]:
     return questions
 
 
-@pytest.mark.parametrize("number", EDITED)
+@pytest.mark.parametrize("number", CHAPTERS)
 def test_a_chapter_gives_each_claim_the_verdict_of_the_rule(number: str) -> None:
     given = verdicts(number)
     differing = [(c, said) for c, said in given if not re.match(rf"{claims.verdict(c).verdict}(:|$)", said)]
@@ -75,13 +73,13 @@ def test_a_chapter_gives_each_claim_the_verdict_of_the_rule(number: str) -> None
 
 
 def test_verdicts_were_read_at_all() -> None:
-    read = {number: len({c for c, _ in verdicts(number)}) for number in EDITED}
+    read = {number: len({c for c, _ in verdicts(number)}) for number in CHAPTERS}
     assert read["17"] == 89
-    assert sum(n > 0 for n in read.values()) == len(EDITED) - 1  # the capstone alone judges nothing
+    assert sum(n > 0 for n in read.values()) == len(CHAPTERS) - 1  # the capstone alone judges nothing
     assert sum(read.values()) > 89 + 100  # most of them stand in a chapter of their own as well
 
 
-@pytest.mark.parametrize("number", [n for n in EDITED if n != "00"])
+@pytest.mark.parametrize("number", [n for n in CHAPTERS if n != "00"])
 def test_recall_looks_back_at_chapters_that_it_names(number: str) -> None:
     questions = [q for c in cells(number) if c["cell_type"] == "code" for q in recall_questions("".join(c["source"]))]
     assert len(questions) >= 2
@@ -99,7 +97,7 @@ def test_a_recall_question_is_read_from_its_call() -> None:
 
 def test_a_term_has_its_chinese_name_where_it_first_comes_up_and_no_more() -> None:
     places: dict[str, list[str]] = {}
-    for number in EDITED:
+    for number in CHAPTERS:
         for inside in re.findall(rf"\(([^()]*{CJK}[^()]*)\)", prose(number)):
             for term in re.findall(rf"{CJK}(?:[A-Za-z ]*{CJK})*", inside):
                 places.setdefault(term, []).append(number)
@@ -107,7 +105,7 @@ def test_a_term_has_its_chinese_name_where_it_first_comes_up_and_no_more() -> No
     assert {term: at for term, at in places.items() if len(at) > 1 and term not in TWO_SENSES} == {}
 
 
-@pytest.mark.parametrize("number", EDITED)
+@pytest.mark.parametrize("number", CHAPTERS)
 def test_shares_are_written_with_a_number_and_a_space_before_the_sign(number: str) -> None:
     text = prose(number) + "".join("".join(c["source"]) for c in cells(number) if "lesson." in "".join(c["source"]))
     assert re.findall(rf"\b(?:\d+|{NUMBER_WORDS}) per ?cent\b", text) == []
