@@ -88,6 +88,8 @@ def lacks(thing: Any, beside: dict[str, Any]) -> list[str]:
     found = sections(doc)
     summary = found[""].split("\n\n")[0].strip()
     missing = [] if summary.endswith((".", ". ")) else ["a summary that ends as a sentence"]
+    if bars := re.search(r"\|\S", re.sub(r"``.+?``", "", doc, flags=re.S)):  # the book takes |x| for a name to replace
+        missing.append(f"backticks around {bars[0]!r}")
     taught = re.search(r"[Tt]aught\s+in\s+chapters?\s+(\d\d(?:(?:,|\s+and|\s+to)\s+\d\d)*)", doc)
     chapters = set(re.findall(r"\d\d", taught[1])) if taught else set()
     if not chapters or not chapters <= CHAPTERS:

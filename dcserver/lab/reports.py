@@ -129,7 +129,7 @@ class Report:
         from IPython.display import display
 
         pictures.display(pictures.Picture(self.figure, self.alt))
-        tables = "".join(f"<h4>{style.words_to_html(t)}</h4>{style.table_html(rows)}" for t, rows in self.sections)
+        tables = "".join(f"<h3>{style.words_to_html(t)}</h3>{style.table_html(rows)}" for t, rows in self.sections)
         display({"text/html": tables, "text/plain": self.markdown}, raw=True)
 
 

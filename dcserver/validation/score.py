@@ -171,7 +171,7 @@ class ErrorBar:
     low, median, high : 1
         Of measured over predicted; low to high hold four in five of a group not seen yet.
     median_abs_error, p90_abs_error : 1
-        Of |predicted / measured - 1|, rows left out.
+        Of ``abs(predicted / measured - 1)``, rows left out.
     residuals : str
         Which rows they come from.
     """
