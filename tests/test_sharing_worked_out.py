@@ -387,6 +387,12 @@ class TestScalingByHand:
         twice = sharing.autoscale([20, 60, 60], 10.0, 1000, 1.0, step=5.0, hold=0)
         assert twice.wait == pytest.approx([0, 10, 20], abs=1e-5)
 
+    def test_what_comes_at_once_is_served_in_two_steps(self):
+        # 200 in the first step, of which a single replica serves 100 in each.
+        a = sharing.autoscale([20, 0, 0], 10.0, 0, 1.0, step=10.0, hold=0, most=1)
+        assert a.queue == pytest.approx([100, 0, 0])
+        assert a.wait == pytest.approx([10, 0, 0], abs=1e-5)
+
     def test_the_target_the_spare_and_the_most(self):
         def replicas(**changes):
             return sharing.autoscale([10.0, 10.0], 10.0, 0, **changes).replicas.tolist()
