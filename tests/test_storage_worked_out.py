@@ -162,6 +162,13 @@ class TestAChainOfTenBatches:
         assert before.idle == two.idle
         assert behind.idle == 1
 
+    def test_the_same_places_serve_every_design(self):
+        slow = np.array([1.0, 2.0, 4.0, 8.0])
+        times = np.stack([np.outer(self.LOAD, slow), np.outer(self.TRAIN, slow), np.zeros((10, 4))])
+        chain = storage.simulate(times, [1, 2])
+        assert chain.rate == pytest.approx(9 / (self.SPAN + 1) / slow)
+        assert chain.busy.shape == (3, 4)
+
     def test_progress_is_told_to_the_end(self):
         told = []
         storage.simulate(np.ones((2, 200)), 1, progress=lambda done, total: told.append((done, total)))
