@@ -367,6 +367,10 @@ class TestScalingByHand:
         few = sharing.surge(100, 10, 5, 120, 4)
         assert (few.longest_wait, few.drain_time) == (math.inf, math.inf)
 
+    def test_half_a_request_a_second_too_many_is_a_queue_too(self):
+        s = sharing.surge(10.5, 10, 1, 100, 1)
+        assert (s.backlog, s.longest_wait, s.drain_time) == pytest.approx((50, 100 * 0.5 / 10.5, 50 / 9.5))
+
     def test_enough_from_the_start_waits_for_nothing(self):
         s = sharing.surge(np.array([0.0, 50.0]), 10, 5, 120, 0)
         assert (s.backlog.tolist(), s.longest_wait.tolist(), s.drain_time.tolist()) == ([0, 0], [0, 0], [0, 0])
