@@ -107,7 +107,9 @@ class TestSmallCases:
         assert edge.devices_within(1.0, 1e-9, 1e-3) == 10_000_000  # nobody counts further
 
     def test_who_may_not_wait_at_all_shares_with_so_few_that_99_of_100_find_it_free(self):
-        assert edge.devices_within(0.0, 10.0, 0.95e-4) == 10  # ten keep it busy for 0.95 % of the time, eleven for 1.045
+        assert (
+            edge.devices_within(0.0, 10.0, 0.95e-4) == 10
+        )  # ten keep it busy for 0.95 % of the time, eleven for 1.045
 
     def test_without_a_radio_bytes_cost_nothing_and_the_link_is_always_up(self):
         r = edge.respond(5e-3, 1e9, 1e9)
