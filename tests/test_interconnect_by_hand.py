@@ -279,6 +279,9 @@ def test_the_launch_is_the_constant_or_what_is_given():
     assert start()[0] == 7
     assert start(launch=0.0)[0] == 0
     assert start(launch=9.0)[1] - start()[1] == pytest.approx(2)
+    for kind in (ic.reduce_scatter, ic.all_gather, ic.broadcast, ic.all_to_all):
+        assert [kind(120.0, 4, PLAIN, constants=K, **g).launch for g in ({}, {"launch": 9.0})] == [7, 9]
+    assert [ic.point_to_point(120.0, PLAIN, constants=K, **g).launch for g in ({}, {"launch": 9.0})] == [7, 9]
 
 
 def test_regimes_change_where_half_of_the_time_is_one_or_the_other():
@@ -552,6 +555,19 @@ def test_all_to_all_over_rings_tori_and_dragonflies_waits_for_their_cuts():
     assert fly.hosts == 24
     assert ic.effective_bandwidth(fly) == pytest.approx(2 * 10 / (8 * 16 / 23))
     assert ic.effective_bandwidth(fly, "ring") == 10
+
+
+def test_a_ring_of_neighbours_waits_for_a_cut_as_narrow_as_one_flow():
+    def network(*cuts) -> ic.Topology:
+        return ic.Topology("net", 4, 1, 4, 4, 2, 10.0, 20.0, cuts, lambda: None)
+
+    # One flow leaves two hosts. To all: each of the two sends two of its three messages across, 4 / 3 of a host's rate.
+    narrow = network((2, 3.0))
+    assert ic.effective_bandwidth(narrow, "ring") == 3
+    assert ic.effective_bandwidth(narrow) == pytest.approx(3 / (2 * 2 / 3))
+    assert ic.effective_bandwidth(network((2, 3.0), (1, 2.0)), "ring") == 2
+    # Nobody is on the other side of a cut around all.
+    assert [ic.effective_bandwidth(network((4, 1.0)), p) for p in ("ring", "all_to_all")] == [10, 10]
 
 
 def test_links_of_a_host_together():
