@@ -418,7 +418,7 @@ def test_requests_and_tokens_that_fit_by_hand():
     need = fixed.weights + fixed.activations - 40 + 7 * request
     card = catalog.Accelerator(name="A", memory_bytes=1.0, memory_type="HBM")
     for share in (1.0, 0.5):
-        size = need / share / memory.capacity(card)
+        size = need / share / memory.capacity(card, NOTHING)
         exact, less = (dataclasses.replace(card, memory_bytes=size * f) for f in (1 + 1e-9, 1 - 1e-6))
         found = [memory.max_batch(TINY, c, context=10, memory_share=share, **plan) for c in (exact, less)]
         assert found == [7, 6]
@@ -426,7 +426,8 @@ def test_requests_and_tokens_that_fit_by_hand():
     # 100 blocks of 16 tokens for two requests.
     need = fixed.weights + fixed.activations + 40 + 2 * 1600 * 64
     big, small = (
-        dataclasses.replace(card, memory_bytes=need / 0.9 / memory.capacity(card) * f) for f in (1 + 1e-9, 1 - 1e-6)
+        dataclasses.replace(card, memory_bytes=need / 0.9 / memory.capacity(card, NOTHING) * f)
+        for f in (1 + 1e-9, 1 - 1e-6)
     )
     assert [memory.max_context(TINY, c, batch=2, **plan) for c in (big, small)] == [1600, 1584]
     assert memory.max_context(TINY, big, batch=2, block_tokens=1, **plan) == 1600
@@ -464,7 +465,7 @@ def test_a_tiny_convolutional_network():
 def test_samples_that_fit_by_hand():
     card = catalog.Accelerator(name="A", memory_bytes=1.0, memory_type="HBM")
     for room, most in ((120 + 5 * 228, 5), (119 + 5 * 228, 4), (120, 0), (10, 0)):
-        right = dataclasses.replace(card, memory_bytes=(room + 1e-6) / memory.capacity(card))
+        right = dataclasses.replace(card, memory_bytes=(room + 1e-6) / memory.capacity(card, NOTHING))
         assert memory.convnet_max_batch(NET, right, constants=NOTHING) == most
 
 
@@ -578,3 +579,11 @@ def test_what_cannot_be_is_named(call, words):
 def test_an_offload_without_sense_is_named(name):
     with pytest.raises(ValueError, match=f"{name}=-1"):
         memory.offload_optimizer(**{"parameters": 1.0, "bus_bandwidth": 1.0, "tier": TIER, name: -1.0})
+
+
+def test_constants_reach_what_is_free_as_well_as_what_is_used():
+    none = dict(catalog.constants("training_memory")) | {"reserved_share": 1.0}
+    h100 = catalog.accelerator("H100 SXM")
+    assert memory.max_batch(catalog.transformer("Llama 3.1 8B"), h100, context=1024, constants=none) == 0
+    assert memory.max_context(catalog.transformer("Llama 3.1 8B"), h100, constants=none) == 0
+    assert memory.convnet_max_batch(catalog.convnet("ResNet-50"), h100, constants=none) == 0
