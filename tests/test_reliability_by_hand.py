@@ -327,6 +327,8 @@ class TestWatchedCards:
         # Learned on -1, 1, -1, 1: mean 0, deviation 1.
         signal = np.array([[-1.0, 1, -1, 1, 5], [-1, 1, -1, 1, -3]])
         assert z_score(signal, 4)[:, 4].tolist() == [5, -3]
+        # Each card by its own habit: twice the signal is twice the deviation, so the same score.
+        assert z_score(signal * [[1], [2]], 4)[:, 4].tolist() == [5, -3]
         # Three cards; the middle one is the median, so the others' residuals are 2 and -2 less their own habit of that.
         same = np.array([[3.0, 4, 5, 9], [1, 2, 3, 4], [-1, 0, 1, 1]])
         found = fleet_score(same, 3)
