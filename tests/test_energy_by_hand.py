@@ -42,21 +42,22 @@ class TestCurve:
 
 
 class TestJoules:
+    # abs=0: the usual floor of 1e-12 would let any picojoule pass.
     def test_a_generation_that_nobody_knows_is_built_for_its_limit_or_for_its_year(self):
         # Half of 100 W over 1 TFLOP/s; without a limit 0.8 pJ of 2020, halved twice by 2024, once by "2022".
-        assert energy.flop_energy(CARD, "bf16", C | {"format_bf16": 1.0}) == pytest.approx(0.5e-10)
+        assert energy.flop_energy(CARD, "bf16", C | {"format_bf16": 1.0}) == pytest.approx(0.5e-10, abs=0)
         for year, joules in ((2024.0, 2e-13), (2020.0, 8e-13), (2018.0, 16e-13), (float("nan"), 4e-13)):
             free = dataclasses.replace(CARD, max_power=float("nan"), year=year)
-            assert energy.flop_energy(free, "bf16", C | {"format_bf16": 1.0}) == pytest.approx(joules)
+            assert energy.flop_energy(free, "bf16", C | {"format_bf16": 1.0}) == pytest.approx(joules, abs=0)
 
     def test_a_known_generation_by_hand(self):
         known = dataclasses.replace(CARD, architecture="some")
         c = C | {"flop_energy_some": 3e-13, "format_fp8": 0.5, "format_fp64": 4.0}
-        assert energy.flop_energy(known, "fp8", c) == pytest.approx(1.5e-13)
+        assert energy.flop_energy(known, "fp8", c) == pytest.approx(1.5e-13, abs=0)
         assert energy.flop_energy(known, "fp8_e4m3", c) == energy.flop_energy(known, "fp8", c)
-        assert energy.flop_energy(known, np.array(["fp8", "fp64"]), c) == pytest.approx([1.5e-13, 12e-13])
+        assert energy.flop_energy(known, np.array(["fp8", "fp64"]), c) == pytest.approx([1.5e-13, 12e-13], abs=0)
         board = dataclasses.replace(known, memory_type="GDDR6")  # clocked up the curve: twice, above
-        assert energy.flop_energy(board, "fp8", c) == pytest.approx(3e-13)
+        assert energy.flop_energy(board, "fp8", c) == pytest.approx(3e-13, abs=0)
         assert energy.flop_energy(known, constants=c) == energy.flop_energy(known, "bf16", c)
 
     def test_without_matrix_units_bits_count(self):
@@ -65,14 +66,14 @@ class TestJoules:
                                     peak_tf32_flops=float("nan"))  # fmt: skip
         c = C | {"flop_energy_some": 3e-13, "format_fp32": 100.0, "format_int8": 100.0}
         for dtype, ratio in (("fp16", 1), ("fp32", 2), ("fp64", 4), ("int8", 0.5)):
-            assert energy.flop_energy(plain, dtype, c) == pytest.approx(3e-13 * ratio), dtype
+            assert energy.flop_energy(plain, dtype, c) == pytest.approx(3e-13 * ratio, abs=0), dtype
 
     @pytest.mark.parametrize(("memory", "joules"), [
         ("HBM3", 1), ("HBM3e", 1), ("hbm4", 1), ("HBM2", 2), ("HBM2e", 2), ("GDDR6X", 3), ("LPDDR5", 4), ("", 2), ("clay", 2),
     ])  # fmt: skip
     def test_a_byte_by_its_kind_of_memory(self, memory, joules):
         device = dataclasses.replace(CARD, memory_type=memory)
-        assert energy.byte_energy(device, C) == pytest.approx(joules * 1e-10)
+        assert energy.byte_energy(device, C) == pytest.approx(joules * 1e-10, abs=0)
 
     def test_a_limit_that_nobody_states_is_both_at_once(self):
         # 1 TFLOP/s at 0.3 pJ and 100 GB/s at 100 pJ: 0.3 W and 10 W.
