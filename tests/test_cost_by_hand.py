@@ -86,6 +86,7 @@ class TestRent:
         c = catalog.constants("cost") | {"egress_free": 2 * TB}
         assert cost.egress(6 * TB, constants=c) == pytest.approx(4000 * prices[0])
         assert cost.egress(1 * TB, constants=c) == 0
+        assert cost.egress(0.5 * GB, free=0) == pytest.approx(prices[0] / 2)  # cents are not rounded away
 
     def test_contracts_and_reclaims_by_hand(self):
         assert cost.committed(3.0, 0.25) == 12
@@ -185,6 +186,8 @@ class TestWorlds:
     def test_the_tornado_has_the_longest_bar_first(self):
         found = cost.tornado(lambda a, b: a + 10 * b, {"a": (0, 1, 5), "b": (1, 1, 2)})
         assert list(found.items()) == [("b", (11, 21)), ("a", (10, 15))]
+        # Its length counts, not where it lies: from -5 to 5 is longer than from 100 to 101.
+        assert list(cost.tornado(lambda a, b: a + b, {"b": (100, 100, 101), "a": (-5, 0, 5)})) == ["a", "b"]
 
 
 class TestOwning:
