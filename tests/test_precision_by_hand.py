@@ -7,6 +7,7 @@ import pytest
 
 from dcserver import catalog, compute
 from dcserver.precision import (
+    Recipe,
     arithmetic_format,
     dynamic_loss_scale,
     element_gain,
@@ -230,3 +231,22 @@ def test_gains_are_ratios_of_times_and_of_bytes():
     assert layer_gain(A100, 8, narrow="int4", weight_only=True) == before.time / after.time
     assert layer_gain(H100, 8) == layer_time(H100, 8).time / layer_time(H100, 8, weights="fp8_e4m3").time
     assert [element_gain(f) for f in ("fp16", "fp8_e4m3")] == [2, 4]
+
+
+# --- what may be given ----------------------------------------------------------------------------------------------
+
+
+def test_whole_and_half_precision_numbers_are_scaled_as_their_wide_copies():
+    for x in (np.array([1, -2, 50, 100]), np.array([1e-4, 3e-4, 7e-4, 9e-4], dtype=np.float16)):
+        given, wide = quantize(x, "int8", "tensor"), quantize(x.astype(float), "int8", "tensor")
+        assert given.values.tolist() == wide.values.tolist()
+        assert given.scales.tolist() == wide.scales.tolist()
+
+
+def test_a_recipe_scales_by_tensor_or_not_at_all():
+    assert [Recipe("mine", scaling=s).scaling for s in ("none", "tensor")] == ["none", "tensor"]
+    assert (Recipe("mine").loss_scale, Recipe("mine").scaling) == (1.0, "none")
+    for bad, word in (({"scaling": "row"}, "scaling='row'"), ({"loss_scale": 0.0}, "loss_scale=0"),
+                      ({"forward": "fp12"}, "fp12"), ({"backward": "fp12"}, "fp12")):  # fmt: skip
+        with pytest.raises(ValueError, match=word):
+            Recipe("mine", **bad)

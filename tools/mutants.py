@@ -3,7 +3,7 @@
 Usage: python tools/mutants.py [PART ...] [--sample N] [--seed S] [--survivors] [--jobs J]
 
 mutmut makes the mutants and runs, for each, the tests of its part that reach it. A part is a module or package of the
-models, its tests are tests/test_PART*.py. Results go to build/mutants/PART.json, survivors as diffs to PART.diff.
+models, its tests are tests/test_PART*.py, and tests/test_promises.py for all. Results go to build/mutants/PART.json, survivors as diffs to PART.diff.
 
 A test only sees a mutant in what it computes itself: what its file computes while it is read is the original.
 
@@ -81,8 +81,11 @@ def files_of(part: str) -> list[str]:
 
 
 def tests_of(part: str) -> list[str]:
+    """The part's own tests, those of pictures that hold its numbers, and what every docstring promises."""
+    names = [part, "promises", *(("anatomy", "graphs") if part == "interconnect" else ())]
+    found = [p for name in names for p in sorted((ROOT / "tests").glob(f"test_{name}*.py"))]
     # The test with Dask starts processes of its own; they would not know which mutant is meant.
-    return [str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests").glob(f"test_{part}*.py")) if "dask" not in p.name]
+    return [str(p.relative_to(ROOT)) for p in found if "dask" not in p.name]
 
 
 @cache
@@ -239,6 +242,8 @@ def main(arguments: list[str]) -> int:
         started = time.monotonic()
         size, seed, killed = options.sample, options.seed, set()
         if options.survivors:
+            if not file.exists():
+                parser.error(f"{part} was not run yet: leave --survivors out once")
             last = json.loads(file.read_text(encoding="utf-8"))
             size, seed = last["sample"], last["seed"]
             killed = {name for name, status in last["status"].items() if status in KILLED}

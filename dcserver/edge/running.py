@@ -135,8 +135,10 @@ def run(network: Network, accelerator: Accelerator, dtype: str = "fp16", batch: 
     time = busy + launch
 
     peak, sheet = np.asarray(device.peak(dtype)), np.asarray(device.memory_bandwidth)
-    used = np.minimum(many * network.flops / (peak * time), 1.0)
-    watts = np.asarray(energy.operating_point(device, used, np.minimum(moved / (sheet * time), 1.0), dtype=dtype).total)
+    lasts = np.where(time > 0, time, 1.0)  # a pool in the cache, launched in no time, uses nothing
+    used = np.minimum(many * network.flops / (peak * lasts), 1.0)
+    fed = np.minimum(moved / (sheet * lasts), 1.0)
+    watts = np.asarray(energy.operating_point(device, used, fed, dtype=dtype).total)
     joules = watts * time
     parts = {"arithmetic": arithmetic.sum(-1), "memory": (busy - arithmetic).sum(-1), "launches": launch.sum(-1)}
     stacked = np.stack(list(parts.values()))

@@ -98,5 +98,5 @@ def convnet_max_batch(model: catalog.ConvNet, accelerator: catalog.Accelerator, 
         floor((capacity - what no sample changes) / bytes of a sample). Taught in chapter 04.
     """
     one, two = convnet_footprint(model, batch=1, **plan).total, convnet_footprint(model, batch=2, **plan).total
-    found = np.maximum(np.floor((capacity(accelerator) - (2 * one - two)) / (two - one)), 0.0)
+    found = np.maximum(np.floor((capacity(accelerator, plan.get("constants")) - (2 * one - two)) / (two - one)), 0.0)
     return plain_float(found)

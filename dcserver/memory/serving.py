@@ -184,7 +184,7 @@ def _room(model: catalog.Transformer, accelerator: catalog.Accelerator, memory_s
     require_between(0, 1, memory_share=memory_share)
     one = serving_footprint(model, **plan)
     fixed = one.weights + one.overhead + one.activations
-    return np.maximum(capacity(accelerator) * memory_share - fixed, 0.0)
+    return np.maximum(capacity(accelerator, plan.get("constants")) * memory_share - fixed, 0.0)
 
 
 def max_batch(model: catalog.Transformer, accelerator: catalog.Accelerator, *, context: Any = None,

@@ -94,7 +94,7 @@ def throughput(tier: catalog.MemoryTier, chunk_bytes: Any, in_flight: Any = 1, d
     require_whole(in_flight=in_flight)
     moved = np.maximum(chunk_bytes, tier.access_bytes)
     useful = np.minimum(chunk_bytes / moved, 1.0)
-    found = useful * np.minimum(bandwidth, in_flight * moved / (tier.latency + moved / bandwidth))
+    found = useful * np.minimum(bandwidth, np.asarray(in_flight) * moved / (tier.latency + moved / bandwidth))
     return plain_float(found)
 
 

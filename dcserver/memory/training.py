@@ -284,7 +284,7 @@ def training_footprint(
     if np.any(p > 1):
         others = [(p - 1, ends, 1)]
         if np.any(ends_lighter):  # else the first stage has as many layers as the second and more in flight
-            others.insert(0, (np.ones_like(p), np.where(p > 2, most, 0.0), 2))
+            others.insert(0, (np.ones_like(p), most, 2))
         for i, layers, number in others:
             other = on_stage(i, layers, 0.0, 1.0 if number == 1 else 0.0)
             other_total = sum(other.values())

@@ -241,6 +241,7 @@ def two_levels(time_to_failure: Any, survivable: Any, memory_write: Any, disk_wr
     >>> round(plan.goodput, 2), round(plan.memory_interval), round(plan.disk_interval)
     (0.88, 89, 2078)
     """
+    require_positive(time_to_failure=time_to_failure, memory_write=memory_write, disk_write=disk_write)
     require_between(1e-6, 1 - 1e-6, survivable=survivable)
     require_non_negative(memory_restart=memory_restart, disk_restart=disk_restart)
     share = np.asarray(survivable, dtype=float)

@@ -215,7 +215,7 @@ def redundancy(needed: Any, installed: Any, time_to_failure: Any, repair_time: A
     below = np.zeros(k.shape)
     edge = np.where(n == k, 1.0, 0.0)  # the last state in which enough work
     for f in range(most):  # over units down, not over designs
-        state = np.where(f < n, state * np.maximum(n - f, 0) * step / np.minimum(f + 1, crews), 0.0)
+        state = np.where(f < n, state * (n - f) * step / np.minimum(f + 1, crews), 0.0)
         total = total + state
         below = below + np.where(f + 1 > n - k, state, 0.0)
         edge = np.where(f + 1 == n - k, state, edge)

@@ -76,6 +76,12 @@ def test_every_chapter_is_a_page_with_a_button_and_pictures(site: Path) -> None:
             assert "_images/" in text, f"{path.stem}: no picture stands in place of its panels"
 
 
+def test_fields_that_share_a_line_stand_each_on_its_own_in_the_reference(site: Path) -> None:
+    page = (site / "api" / "training.html").read_text(encoding="utf-8")
+    for field in ("data_parallel", "tensor_parallel", "context_parallel"):
+        assert f"<strong>{field}</strong> (<em>float" in page.replace("<em><a", "<em>"), field
+
+
 def test_live_chapters_get_the_package_from_the_site(site: Path) -> None:
     index = json.loads((site / "lite" / "pypi" / "all.json").read_text(encoding="utf-8"))
     assert {"dcserver", "simpy", "ipywidgets"} <= set(index)
@@ -96,6 +102,15 @@ def test_the_book_asks_nothing_of_the_outside_and_can_be_searched(browser: Any, 
         assert page.locator("h1").first.inner_text().strip()
     page.goto(f"{address}/search.html?q=roofline")
     page.locator("#search-results li").first.wait_for()
+    page.goto(f"{address}/chapters/{CHAPTERS[1].stem}.html")
+    switch = page.locator(".bd-header-article .theme-switch-button")
+    box = switch.bounding_box()
+    assert box["y"] >= 0, "the switch for the night hangs over the page's edge"
+    switch.focus()
+    for key in ("Enter", "Tab", "Tab", "Tab", "Enter"):  # system, light, dark
+        page.keyboard.press(key)
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    page.evaluate("() => localStorage.clear()")
     page.emulate_media(color_scheme="dark")
     page.goto(f"{address}/chapters/{CHAPTERS[1].stem}.html")
     page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")

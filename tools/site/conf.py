@@ -23,7 +23,12 @@ html_theme_options = {
     "show_toc_level": 2,
     "search_bar_text": "Search the course",
     "home_page_in_toc": True,
-    "article_header_end": ["toggle-secondary-sidebar"],
+    # One place to search, beside the chapters; a switch for the night over each page.
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
+    "article_header_end": ["theme-switcher", "toggle-secondary-sidebar"],
 }
 html_copy_source = False
 html_show_sourcelink = False
@@ -58,6 +63,28 @@ def _shorter(app: Any, what: str, name: str, thing: Any, options: Any, signature
     return None
 
 
+def _one_name_a_field(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Fields that share a line, "low, high : 1", each on a line of its own: napoleon takes all but one for the type."""
+    if "Attributes" not in lines:
+        return
+    found, start = [], lines.index("Attributes")
+    for at, line in enumerate(lines):
+        if at > start + 1 and re.fullmatch(r"\w+(, \*?\w+)+( : .*)?", line):
+            names, colon, kind = line.partition(" : ")
+            words = []
+            for below in lines[at + 1 :]:
+                if not below.startswith(" "):
+                    break
+                words.append(below)
+            fields = [f"{each}{colon}{kind}" for each in names.split(", ")]
+            for each in fields[:-1]:
+                found += [each, *words]
+            found.append(fields[-1])
+        else:
+            found.append(line)
+    lines[:] = found
+
+
 def _linked(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """ "Taught in chapter 06" leads there."""
     pages = {path.stem[:2]: path.stem for path in (Path(app.srcdir) / "chapters").glob("[0-9][0-9]_*.ipynb")}
@@ -73,4 +100,5 @@ def _linked(app: Any, what: str, name: str, thing: Any, options: Any, lines: lis
 def setup(app: Any) -> None:
     """What Sphinx calls once it knows the settings."""
     app.connect("autodoc-process-signature", _shorter)
+    app.connect("autodoc-process-docstring", _one_name_a_field, priority=100)  # before napoleon
     app.connect("autodoc-process-docstring", _linked, priority=900)  # after napoleon
