@@ -306,8 +306,8 @@ def best_interval(interruptions: Any, checkpoint: Any) -> Any:
     safe, longest = np.where(rate > 0, rate, 1.0), 7 * day
     x = np.minimum(np.sqrt(2 * save * safe), 0.9)  # rate x work; Newton from Young's answer
     for _ in range(30):
-        gap = np.exp(-x - safe * save) - 1 + x
-        x = np.clip(x - gap / np.maximum(1 - np.exp(-x - safe * save), 1e-12), 0.0, 1.0)
+        lost = np.expm1(-x - safe * save)  # not exp - 1: what is left of rare interruptions would round away
+        x = np.clip(x - (lost + x) / np.maximum(-lost, 1e-12), 0.0, 1.0)
     return plain_float(np.where(rate > 0, np.clip(x / safe, 1.0, longest), longest))
 
 
