@@ -657,3 +657,77 @@ def test_engines_at_once_equal_each_alone():
     assert inference.engine() == inference.engine("TensorRT-LLM")
     own = dict(catalog.constants("inference")) | {"max_tokens": 7.0, "max_tokens llama.cpp": 3.0}
     assert inference.engine(("llama.cpp", "TensorRT-LLM"), own).max_tokens.tolist() == [3, 7]
+
+
+# What is said, or not said, reaches every part.
+
+
+def test_a_promise_is_two_seconds_and_a_fifth_for_each_token_unless_told():
+    how = {"input_tokens": 10, "output_tokens": 4, "requests": 60}
+    for second, limit in ((0.19, "throughput"), (0.21, "time per token")):
+        cost = dataclasses.replace(SECOND, curve=np.array([second, second]))
+        assert inference.capacity(cost, highest=0.1, **how).limit == limit
+    for second, limit in ((1.9, "throughput"), (2.1, "time to first token")):
+        cost = dataclasses.replace(SECOND, curve=np.array([second, second]))
+        assert inference.capacity(cost, highest=1e-6, per_token=99.0, **how).limit == limit
+    said = {"percentile": 0.99, "points": 12, "burstiness": 1.0, "seed": 0}
+    plain, told = (inference.capacity(SECOND, first_token=4.0, per_token=9.0, **how, **more) for more in ({}, said))
+    assert (plain.rate, len(plain.rates)) == (told.rate, 24)
+    other = inference.capacity(SECOND, first_token=4.0, per_token=9.0, **how, seed=1)
+    assert (other.first_token != plain.first_token).any()
+    assert inference.capacity(SECOND, first_token=4.0, per_token=9.0, percentile=0.5, **how).rate > plain.rate
+    assert inference.capacity(SECOND, first_token=4.0, per_token=9.0, burstiness=16.0, **how).rate < plain.rate
+
+
+def test_arrivals_are_those_of_the_seed():
+    how = {"input_tokens": 10, "output_tokens": 2, "requests": 50}
+    plain, told, other = (
+        inference.serve(SECOND, 0.2, **how, **more) for more in ({}, {"seed": 0, "burstiness": 1.0}, {"seed": 3})
+    )
+    assert (plain.first_token == told.first_token).all()
+    assert (plain.first_token != other.first_token).any()
+    assert plain.first_token.shape == (50,)
+    each = inference.serve(SECOND, np.array([[0.1], [0.2]]), **how, burstiness=np.array([1.0, 4.0]))
+    assert each.first_token.shape == (2, 2, 50)
+    assert each.busy.shape == each.rate.shape == (2, 2)
+    np.testing.assert_allclose(each.first_token[1, 0], plain.first_token)
+    for bad in ({"rate": 0.0}, {"input_tokens": 0}, {"output_tokens": -1}, {"requests": 1.5}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            inference.serve(SECOND, **({"rate": 1.0} | how | bad))
+
+
+ENGINE = dataclasses.replace(
+    FREE, matrix_share=0.9, weight_share=0.9, cache_share=0.9, attention_share=0.5, step_overhead=1e-4
+)
+OPTIONS = [{"weight_format": "fp8"}, {"kv_dtype": "fp8"}, {"power_limit": 250.0}, {"tensor_parallel": 4},
+           {"tensor_parallel": 4, "fabric": 5e9}, {"engine": "MLPerf"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_an_option_reaches_reading_and_writing(option):
+    how = {"engine": ENGINE} | option
+    step_of = lambda **more: inference.step(MODEL, CHIP, **more, **how)  # noqa: E731
+    # Prices.
+    found = inference.token_price(MODEL, CHIP, input_tokens=3000, output_tokens=100, usd_per_hour=3.6, **how)
+    done = inference.offline(MODEL, CHIP, input_tokens=3000, output_tokens=100, **how)
+    b = max(done.concurrency, 1)
+    assert done.time_per_token == pytest.approx(
+        step_of(requests=b, context=3050, prefill_tokens=30 * b, prompt=3000).time
+    )
+    share = step_of(requests=b, context=3050).time / done.time_per_token
+    assert found.output == pytest.approx(found.request * share / 100 * 1e6)
+    # Answers.
+    one = inference.answer(MODEL, CHIP, input_tokens=300, output_tokens=100, batch=2, **how)
+    assert one.token == pytest.approx(step_of(requests=2, context=350).time)
+    assert one.first_token == pytest.approx(step_of(requests=0, context=0, prefill_tokens=600, prompt=300).time)
+    # Guesses.
+    guess = inference.speculative(MODEL, MODEL, CHIP, context=500, **how)
+    assert guess.plain_time == pytest.approx(step_of(requests=1, context=500).time)
+    assert guess.breakdown["guessing"] == pytest.approx(4 * guess.plain_time)
+    assert guess.breakdown["checking"] == pytest.approx(
+        step_of(requests=1, context=500, prefill_tokens=4, prompt=1).time
+    )
+    # Curves, at the clock that the limit allows.
+    if "power_limit" not in option:
+        cost = inference.step_cost(MODEL, CHIP, input_tokens=300, output_tokens=100, **how)
+        assert cost.seconds(1, 300) == pytest.approx(step_of(requests=1, context=300).time, rel=0.02)

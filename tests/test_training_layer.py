@@ -383,6 +383,20 @@ def test_stages_hand_on_activations_and_tied_embeddings():
     assert traffic(dataclasses.replace(MODEL, tied_embeddings=1.0)).tables == 0
 
 
+def test_all_traffic_goes_by_the_constants_of_the_collectives():
+    own = {name: 0.9 * value for name, value in catalog.constants("collectives").items()}
+    tied = dataclasses.replace(MODEL, tied_embeddings=1.0)
+    for stage, names in (
+        (1, ("gradients", "weights", "tables", "transfer")),
+        (3, ("gradients", "gather_layer", "scatter_layer")),
+    ):
+        usual, other = (
+            traffic(tied, pipeline_parallel=2, zero_stage=stage, shard_group=8, constants=c) for c in (None, own)
+        )
+        for name in names:
+            assert getattr(usual, name) != getattr(other, name), (stage, name)
+
+
 def test_weights_of_a_layer_on_one_accelerator():
     expert, attention = 3 * H * FF, H * QKV + H * H
     dense = parameters(MODEL, 2, 1)

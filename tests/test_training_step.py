@@ -267,6 +267,16 @@ def test_few_or_wild_combinations_are_not_worth_sorting():
     assert _distinct(np.arange(5000), np.arange(5000)[::-1]) is None  # a table of 25 million
 
 
+def test_a_step_is_checked_for_the_sequence_that_it_is_asked_for():
+    plan = Plan(context_parallel=3)
+    assert step(MODEL, EOS, plan, 8, 3072).tokens == 8 * 3072
+    with pytest.raises(ValueError, match="context_parallel=3 does not divide 2048"):
+        step(MODEL, EOS, plan, 8)
+    assert step(MODEL, EOS, plan, 8, validate=False).time > 0
+    with pytest.raises(ValueError, match=r"batch=1\.5"):
+        step(MODEL, EOS, Plan(), 1.5)
+
+
 def test_oversubscribed_uplinks_are_shared():
     alone = fabric_of(EOS).network_bandwidth
     assert fabric_of(dataclasses.replace(EOS, oversubscription=4.0)).network_bandwidth == alone / 4
