@@ -562,6 +562,18 @@ def test_what_is_served_adds_up(monkeypatch):
     assert found.output_tokens.tolist() == [5] * 20
 
 
+def test_progress_counts_requests_of_all_queues(capsys):
+    seen = []
+    how = {"input_tokens": 10, "output_tokens": 2, "requests": 80}
+    inference.serve(SECOND, np.array([0.1, 0.2]), **how, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (160, 160)
+    assert len(seen) > 2
+    assert [d for d, _ in seen] == sorted(d for d, _ in seen)
+    assert capsys.readouterr().err == ""
+    inference.serve(SECOND, 0.1, **how, progress=True)
+    assert "requests" in capsys.readouterr().err
+
+
 def test_percentiles_leave_out_the_first_tenth():
     found = inference.ServedRequests(1.0, np.array([9.0, *np.arange(9.0)]), np.ones(10), np.ones(10), np.array(1.0), np.array(1.0),
                                      np.ones(10), True)  # fmt: skip

@@ -557,6 +557,8 @@ def test_replicas_of_a_convolutional_network_share_host_and_wire():
     # A node prepares for at most its eight accelerators: 4 images x 4 or 8 of them x 1 us.
     assert found.breakdown["input"].tolist() == pytest.approx([0, 4 * 4e-6, 4 * 8e-6])
     assert found.images.tolist() == [4, 16, 64]
+    for i, name in enumerate(found.limit):
+        assert found.breakdown[name][i] == max(part[i] for part in found.breakdown.values())
     for i, n in ((1, 4), (2, 16)):
         reduce = seconds("all_reduce", NET.published_parameters * 4, n, fabric_of(two), launch=0.0)
         beside = (found.breakdown["convolutions"][i] + found.breakdown["byte-moving"][i]) / 2
