@@ -224,7 +224,7 @@ def step(
     allowed = np.asarray(energy.sustained_clock(accelerator, used, streamed, power_limit, dtype))
     ratio = np.sqrt(allowed)
     slowed = unlimited + _together(busy / ratio, weights) - _together(busy, weights) + attention * (1 / ratio - 1)
-    used, streamed = used * unlimited / slowed, streamed * unlimited / slowed
+    used, streamed = used * unlimited / slowed, np.minimum(streamed * unlimited / slowed, 1.0)
     ratio = np.asarray(energy.sustained_clock(accelerator, np.minimum(used / ratio, 1.0), streamed, power_limit, dtype))
     busy, attention = busy / ratio, attention / ratio
     watts = energy.operating_point(accelerator, np.minimum(used, 1.0), streamed, ratio, power_limit, dtype).total

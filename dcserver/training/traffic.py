@@ -112,8 +112,7 @@ def step_traffic(model: Transformer, fabric: Fabric, *, layers: Any, micro_batch
     # Each accelerator of a tensor-parallel group sends its part of the activations (scatter and gather).
     size = np.asarray(micro_batch, dtype=float) * sequence / cp * m.hidden * 2 / t
     transfer = interconnect.seconds("point_to_point", size, several, stages, launch=0.0, constants=k)
-    both = interconnect.seconds("all_reduce", ends, several, stages, launch=0.0, constants=k)
-    both = np.where(ends > 0, both, 0.0)
+    both = np.where(ends > 0, interconnect.seconds("all_reduce", ends, several, stages, launch=0.0, constants=k), 0.0)
     states = layers * dense / np.where(sharded, group, 1.0) + tables / np.where(sharded, group, 1.0)
     states = states + layers * has.experts / np.where(sharded, np.minimum(group, expert_dp), 1.0)
     return StepTraffic(gradients, weights, gather, scatter, both, transfer, states)
