@@ -97,6 +97,7 @@ def effective_bandwidth(topology: Topology, pattern: str = "all_to_all") -> Any:
         All-to-all: the least over the cuts of ``rate * (n - 1) / (h (n - h))``, h hosts on one side, and the host's own
         link. Ring: one flow leaves each side, so the least of the cuts' rates and the link. Feed it to
         ``with_network_bandwidth``. Assumes routes that balance perfectly; static routes that collide lose up to half.
+        Cuts bound it from above: a ring over links that themselves form a ring gets half of that, as all send one way.
 
     Raises
     ------
