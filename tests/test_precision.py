@@ -80,6 +80,22 @@ class TestFormats:
         with pytest.raises(ValueError, match="more than 65,536"):
             precision.numbers("fp32")
 
+    def test_nothing_is_lost_that_fits_and_at_most_the_whole_of_what_does_not(self):
+        # FP16 begins at 2^-24: half a step of a number a million times smaller is not its error, the number is.
+        assert precision.relative_error_bound(2.0**-44, "fp16") == 1
+        assert precision.relative_error_bound(0.0, "fp16") == 0
+        # FP4's largest is 6: of 24 three quarters are cut off, of -24 too.
+        assert precision.relative_error_bound([6.0, 24.0, -24.0], "fp4_e2m1").tolist() == [1 / 6, 18 / 24, 18 / 24]
+
+    def test_a_range_of_numbers_holds_both_its_ends(self):
+        assert precision.numbers("fp4_e2m1", 1, 3).tolist() == [1, 1.5, 2, 3]
+        assert precision.numbers("fp4_e2m1", 1.2, 2.9).tolist() == [1.5, 2]
+        assert precision.numbers("int4").tolist() == list(range(8))
+        assert precision.numbers("bf16", 1, 1).tolist() == [1]
+        assert precision.numbers("fp16").size == 2**15 - 2**10, "all codes of 15 bits but those of infinity and NaN"
+        with pytest.raises(ValueError, match="low=-1"):
+            precision.numbers("bf16", -1)
+
     def test_an_unknown_format_lists_the_nearest(self):
         with pytest.raises(ValueError, match="bf16"):
             precision.cast(1.0, "bf17")
@@ -158,6 +174,21 @@ class TestCast:
         assert not np.array_equal(said, precision.cast(x, "bf16", rounding="stochastic", seed=2))
         assert np.all(precision.cast(x, "bf16") == 1.0)
 
+    def test_a_chance_of_a_third_of_a_step_up_is_taken_once_in_three(self):
+        # From 1 the next number of FP4 is 1.5: of 1 + 1/6 a third go there, and of -(1 + 1/6) as many downward.
+        for sign in (1, -1):
+            said = precision.cast(np.full(30000, sign * (1 + 1 / 6)), "fp4_e2m1", rounding="stochastic", seed=3)
+            assert np.mean(np.abs(said) == 1.5) == pytest.approx(1 / 3, abs=4 * np.sqrt(2 / 9 / 30000))
+        assert precision.cast(1.0, "fp4_e2m1", rounding="stochastic") == 1, "what the format can say stays"
+        assert precision.cast(1e9, "fp4_e2m1", rounding="stochastic") == 6
+
+    def test_the_grid_without_limits(self):
+        assert on_grid([257.0, 259.0, -259.0], 7).tolist() == [256, 260, -260]
+        assert on_grid(1.6 * 2.0**900, 0) == 2.0**901
+        assert on_grid([np.inf, -np.inf], 7).tolist() == [np.inf, -np.inf]
+        assert on_grid([0.3, 0.6, 1.3], 1, lowest_exponent=1).tolist() == [0, 1, 1], "steps of 1 up to 2, ever after wider"
+        assert on_grid([5.0, 9.0], [1, 2]).tolist() == [4, 8]
+
     def test_bad_input_is_named(self):
         with pytest.raises(ValueError, match="rounding='up'"):
             precision.cast(1.0, "bf16", rounding="up")
@@ -179,6 +210,49 @@ class TestScales:
         assert found.values[[0, 32]].tolist() == [4, 6]  # 5 is a tie between 4 and 6
         scales = precision.quantize(normal(8, 64) * 37, "mxfp8").scales
         assert np.array_equal(np.log2(scales), np.round(np.log2(scales)))
+
+    def test_scales_and_values_keep_the_shape_and_belong_to_their_group(self):
+        x = np.array([[[1.0, -2.0, 30.0, 40.0], [5.0, 7.0, 0.0, 0.0]]])  # int4 reaches to 7
+        by = {how: precision.quantize(x, "int4", how, 2) for how in ("none", "tensor", "row", "group")}
+        assert all(found.values.shape == found.scales.shape == x.shape for found in by.values())
+        assert by["none"].scales.tolist() == [[[1] * 4, [1] * 4]]
+        assert by["none"].values.tolist() == [[[1, -2, 7, 7], [5, 7, 0, 0]]]
+        near = {"rel": 2**-8}  # scales are bfloat16
+        assert by["tensor"].scales == pytest.approx(np.full(x.shape, 40 / 7), **near)
+        assert by["row"].scales == pytest.approx(np.array([[[40 / 7] * 4, [1] * 4]]), **near)
+        groups = np.array([[[2 / 7] * 2 + [40 / 7] * 2, [1] * 4]])
+        assert by["group"].scales == pytest.approx(groups, **near)
+        # 4 bits each; a scale of two bytes for each group of 2, row of 4, or tensor of 8.
+        assert {how: found.bytes_per_number for how, found in by.items()} == {
+            "none": 0.5, "tensor": 0.5 + 2 / 8, "row": 0.5 + 2 / 4, "group": 0.5 + 2 / 2}  # fmt: skip
+
+    def test_a_tensor_has_one_scale_and_a_group_128_numbers_where_nothing_is_said(self):
+        x = normal(2, 256)
+        assert precision.quantize(x, "int8").bytes_per_number == 1 + 2 / 512
+        assert precision.quantize(x, "int8", "group").bytes_per_number == 1 + 2 / 128
+
+    def test_single_precision_stays_single(self):
+        assert precision.quantize(normal(2, 32).astype(np.float32), "mxfp8").values.dtype == np.float32
+        assert precision.quantize([1, 2], "int8").values.dtype == np.float64
+
+    @pytest.mark.parametrize("name", ["int4", "mxfp4"])
+    def test_stochastic_rounding_keeps_the_mean_under_a_scale_and_the_seed_decides(self, name):
+        x = np.full((100, 32), 0.3)
+        x[:, 0] = 1.0  # the largest: a step of 1/7 for int4, 1/8 of the block for mxfp4
+        runs = [precision.quantize(x, name, "row", rounding="stochastic", seed=s).values for s in (1, 1, 2)]
+        assert np.array_equal(runs[0], runs[1])
+        assert not np.array_equal(runs[0], runs[2])
+        assert runs[0][:, 1:].mean() == pytest.approx(0.3, abs=4 * 0.25 / np.sqrt(3100))
+        assert np.unique(precision.quantize(x, name, "row").values[:, 1:]).size == 1, "to nearest all go one way"
+
+    def test_an_mx_scale_has_eight_bits_of_exponent(self):
+        x = np.zeros(32)
+        x[0] = 2.0**-140
+        assert precision.quantize(x, "mxfp4").scales[0] == 2.0**-127
+        x[0] = 2.0**140
+        found = precision.quantize(x, "mxfp4")
+        assert found.scales[0] == 2.0**127
+        assert found.values[0] == 6 * 2.0**127
 
     def test_nvfp4_reaches_its_largest_number_in_every_block(self):
         x = normal(4, 64)
@@ -240,6 +314,30 @@ class TestNoise:
             x = scale * normal(50000)
             noise = precision.signal_to_noise(x, precision.cast(x, name))
             assert noise == pytest.approx(precision.float_noise_ratio(f.mantissa_bits), abs=1.0)
+
+    def test_noise_of_each_row_or_of_all(self):
+        x, said = [[1.0, 1.0], [2.0, 0.0]], [[1.1, 0.9], [2.0, 0.02]]
+        # 2 / (2 x 0.01) = 100: 20 dB; 4 / 0.0004 = 10^4: 40 dB; together 6 / 0.0204.
+        assert precision.signal_to_noise(x, said, axis=1) == pytest.approx([20, 40])
+        assert precision.signal_to_noise(x, said) == pytest.approx(10 * np.log10(6 / 0.0204))
+        assert precision.signal_to_noise(x, x) == np.inf
+
+    def test_formulas_of_noise_take_arrays_and_name_what_is_impossible(self):
+        assert precision.float_noise_ratio([7, 10])[1] == precision.float_noise_ratio(10)
+        # 12 x mean of x^2 from 1 to 2 evenly in the logarithm, (4 - 1) / 2 / ln 2, over a step of 2^-7.
+        assert precision.float_noise_ratio(7) == pytest.approx(10 * np.log10(12 * 1.5 / np.log(2) * 4**7))
+        # A peak twice as far out costs 6 dB.
+        near, far = precision.integer_noise_ratio(8, np.array([2.0, 4.0]))
+        assert near - far == pytest.approx(20 * np.log10(2))
+        assert precision.normal_peak([16, 1e6])[0] == precision.normal_peak(16)
+        assert np.all(np.diff(precision.normal_peak(2.0 ** np.arange(1, 30))) > 0)
+        for call, words in [
+            (lambda: precision.float_noise_ratio(-1), "mantissa_bits=-1"), (lambda: precision.normal_peak(0), "count=0"),
+            (lambda: precision.integer_noise_ratio(1), "levels_above_zero=0"),
+            (lambda: precision.integer_noise_ratio(8, 0), "peak_over_rms=0"),
+        ]:  # fmt: skip
+            with pytest.raises(ValueError, match=words):
+                call()
 
     def test_full_scale_int8_by_hand(self):
         # 127 sqrt(12) / sqrt(3) = 254: 48.1 dB.
@@ -308,6 +406,51 @@ class TestSums:
             assert found[1, 2] == precision.sum_error(1024, 13, signs)
         assert np.all(precision.sum_error_bound(n, bits) >= precision.sum_error(n, bits, "mixed"))
 
+    def test_errors_of_sums_by_hand(self):
+        # u = 2^-8: 100 terms lose at most 100 u / (1 - 100 u) = 100 / 156; 128 and more may lose all.
+        assert precision.sum_error_bound([100, 128, 1e6], 7) == pytest.approx([100 / 156, 1, 1])
+        # A mean error of 0.21 steps (3 / (8 ln 2) / 12 is its square), the steps 2^-10, over the root of n / 3 or n / 2.
+        each = np.sqrt(3 / (8 * np.log(2)) / 12) * 2**-10
+        assert precision.sum_error(301, 10, "same") == pytest.approx(each * np.sqrt(300 / 3))
+        assert precision.sum_error(201, 10) == pytest.approx(each * np.sqrt(200 / 2))
+        # 16 blocks of 64: errors of one sign average out over the blocks, mixed ones add up as the sum does.
+        assert precision.sum_error(1024, 10, "same", 64, outer_mantissa_bits=52) == pytest.approx(
+            each * np.sqrt(63 / 3) / np.sqrt(16))  # fmt: skip
+        assert precision.sum_error(1024, 10, "mixed", 64, outer_mantissa_bits=52) == pytest.approx(each * np.sqrt(63 / 2))
+        assert precision.sum_error(1, 7) == 0, "one term is added to nothing"
+
+    def test_what_stagnation_takes_is_lost_from_each_block(self):
+        # Eight bits stand still after 2^8 terms as large as the mean, 2^9 where the largest is twice the mean.
+        assert precision.stagnation_length(7, [1, 2]).tolist() == [2**8, 2**9]
+        assert precision.sum_error(4096, 7, "same") == 1 - 512 / 4096
+        assert precision.sum_error(4096, 7, "same", largest_over_mean=1.0) == 1 - 256 / 4096
+        assert precision.sum_error(2**14, 7, "same", promote_every=4096) == 1 - 512 / 4096
+        assert precision.sum_error(2**40, 7, "mixed") == 1, "never more than all"
+
+    def test_a_wider_sum_outside_rounds_to_its_own_bits(self):
+        # 1,000 ones in blocks of 8: the outer sum of 3 bits stands still at 128, one of 23 bits has them all.
+        inner = {"promote_every": 8, "outer_mantissa_bits": np.array([3, 23])}
+        assert precision.running_sum(np.ones(1000), 3, **inner).ravel().tolist() == [128, 1000]
+        # 3 x 8 and 4 more, looked at before the block is full.
+        assert precision.running_sum(np.ones(30), 3, 8, lengths=[8, 28, 30]).tolist() == [8, 28, 30]
+        many = precision.running_sum(np.ones((2, 1, 600)), np.array([[7, 10], [3, 23]]), lengths=[10, 600])
+        assert many.tolist() == [[[10, 256], [10, 600]], [[10, 16], [10, 600]]]
+
+    def test_pairs_round_each_addition(self):
+        # Three bits: (7 + 6) -> 13, (1 + 1) -> 2, together 15; in eighths of 8: 13 + 3 = 16, and a lone last term waits.
+        assert precision.pairwise_sum([7, 6, 1, 1], 3) == 15
+        assert precision.pairwise_sum([16, 1, 16, 1], 3) == 32, "17 is a tie between 16 and 18"
+        assert precision.pairwise_sum([16, 3, 8], 3) == 28, "20, then 28"
+        assert precision.pairwise_sum([[1, 2], [3, 4]], [3, 7]).tolist() == [3, 7]
+        assert precision.pairwise_sum([5.0], 7) == 5
+        with pytest.raises(ValueError, match="mantissa_bits=-2"):
+            precision.pairwise_sum([1.0], -2)
+
+    def test_a_long_sum_tells_how_far_it_is(self):
+        told = []
+        precision.running_sum(np.ones(600), 23, progress=lambda done, total: told.append((done, total)))
+        assert told == [(256, 600), (512, 600)]
+
     def test_an_interrupt_keeps_the_sums_that_are_done(self):
         def stop(done, total):
             if done >= 512:
@@ -345,6 +488,20 @@ class TestLossScale:
         assert told.overflowed == pytest.approx(np.mean(unlimited > f.largest))
         assert told.vanished + told.coarse + told.kept + told.overflowed == pytest.approx(1)
 
+    def test_zeros_do_not_count_and_weights_do(self):
+        # Of FP16: 1e-9 vanishes, 1e-6 is coarse (below 2^-14), 1 is kept, 1e6 is too large.
+        told = precision.survival([0.0, 1e-9, -1e-6, 1.0, 1e6], "fp16", weights=[100, 1, 2, 3, 4])
+        shares = (told.vanished, told.coarse, told.kept, told.overflowed)
+        assert shares == pytest.approx((1 / 10, 2 / 10, 3 / 10, 4 / 10))
+        # 16 times as large: 65504 + 16 is the tie that becomes infinity.
+        told = precision.survival([65504.0, 65519.0, 65520.0, 65520 / 16], "fp16", [1.0, 16.0])
+        assert told.overflowed.tolist() == [1 / 4, 4 / 4]
+
+    def test_whole_numbers_are_coarse_only_below_one(self):
+        # Steps of 1: 0.5 is a tie that goes to zero, 0.6 becomes 1, 127.4 is 127, and 127.5 lies beyond.
+        told = precision.survival([0.5, 0.6, 1.0, 127.4, 127.5], "int8")
+        assert (told.vanished, told.coarse, told.overflowed) == pytest.approx((1 / 5, 1 / 5, 1 / 5))
+
     def test_a_larger_scale_saves_more_and_broadcasts(self):
         magnitudes, counts = precision.gradient_magnitudes()
         scales = 2.0 ** np.arange(0, 60)
@@ -367,6 +524,22 @@ class TestLossScale:
         settled = found.scale[~found.skipped]
         assert settled.max() * 4 <= 65504
         assert np.flatnonzero(found.skipped).tolist() == [0, 1, 2, 13, 24, 35, 46]
+
+    def test_the_scale_begins_and_moves_as_pytorchs_does(self):
+        # GradScaler: 2^16, twice as much after 2,000 steps without overflow, half after one.
+        found = precision.dynamic_loss_scale(np.append(np.full(2001, 0.5), [1.0, 1.0]))
+        assert found.scale[[0, 1999, 2000, 2001, 2002]].tolist() == [2**16, 2**16, 2**17, 2**16, 2**15]
+        # 0.5 x 2^17 and 1 x 2^16 are beyond the 65504 of FP16.
+        assert np.flatnonzero(found.skipped).tolist() == [2000, 2001]
+        own = precision.dynamic_loss_scale([1e-9] * 7, initial=8.0, growth=4.0, interval=3)
+        assert own.scale.tolist() == [8, 8, 8, 32, 32, 32, 128]
+        own = precision.dynamic_loss_scale([1e9] * 3, initial=8.0, backoff=0.25)
+        assert own.scale.tolist() == [8, 2, 0.5]
+        # An overflow starts the count anew: two clean steps, one thrown away, three clean ones.
+        own = precision.dynamic_loss_scale([1, 1, 1e9, 1, 1, 1, 1], initial=4.0, interval=3)
+        assert own.scale.tolist() == [4, 4, 4, 2, 2, 2, 4]
+        # What rounds to the largest number is kept: 65519 does, 65520 does not.
+        assert precision.dynamic_loss_scale([65519.0, 65520.0], initial=1.0).skipped.tolist() == [False, True]
 
     def test_a_gradient_that_is_nan_or_infinite_is_thrown_away(self):
         found = precision.dynamic_loss_scale([1.0, np.inf, np.nan, 1.0])
@@ -391,7 +564,7 @@ class TestTraining:
         again = precision.train(precision.RECIPES[0], steps=40)
         assert again.losses == pytest.approx(runs["FP32"].losses[:40], rel=0.02)
 
-    @pytest.mark.parametrize("recipe", precision.RECIPES, ids=lambda r: r.name)
+    @pytest.mark.parametrize("recipe", precision.RECIPES, ids=lambda r: r.name.replace("×", "x"))
     def test_each_recipe_starts_as_kept(self, recipe, runs):
         again = precision.train(recipe, steps=12)
         assert again.losses == pytest.approx(runs[recipe.name].losses[:12], rel=0.05)
