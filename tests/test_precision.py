@@ -566,8 +566,101 @@ class TestTraining:
 
     @pytest.mark.parametrize("recipe", precision.RECIPES, ids=lambda r: r.name.replace("×", "x"))
     def test_each_recipe_starts_as_kept(self, recipe, runs):
-        again = precision.train(recipe, steps=12)
-        assert again.losses == pytest.approx(runs[recipe.name].losses[:12], rel=0.05)
+        again, kept = precision.train(recipe, steps=12), runs[recipe.name]
+        assert again.losses == pytest.approx(kept.losses[:12], rel=0.05)
+        assert again.vanished == pytest.approx(kept.vanished[:12], rel=0.05, abs=0.002)
+        assert again.largest == pytest.approx(kept.largest[:12], rel=0.2)
+        assert np.abs(again.gradients).max() == pytest.approx(again.largest[-1]), "unscaled, as in single precision"
+        assert again.gradients.dtype == float
+        assert all(p.dtype == np.float32 for p in again.parameters)
+
+    def test_a_gradient_is_the_slope_of_the_loss(self):
+        x, side = network.spirals()
+        recipe = network.Recipe("exact")
+        rounder = network._Rounder(recipe, 0)
+        values = [p.astype(float) for p in precision.kept().parameters]
+        values[1] = 0.7 * values[1]  # away from the end of the training, where the slope is nothing
+
+        def loss(i, change):
+            moved = [v + change if j == i else v for j, v in enumerate(values)]
+            chances = network._softmax(network.activations(tuple(moved), x)[-1])
+            return -np.log(chances[np.arange(side.size), side]).mean()
+
+        layers, outputs = network._forward(x, [v.astype(np.float32) for v in values], recipe, rounder)
+        assert outputs == pytest.approx(network.activations(tuple(values), x)[-1], abs=1e-3)
+        error = ((network._softmax(outputs) - np.eye(2)[side]) / side.size).astype(np.float32)
+        found, exact, lost = network._backward(error, layers, recipe, rounder)
+        assert lost == 0
+        assert [e.shape for e in exact] == [(512, 2), (512, 64), (512, 64)], "the last layer first"
+        for i, gradient in enumerate(found):
+            assert gradient.shape == values[i].shape
+            # Along the gradient itself the slope is its length squared.
+            h = 1e-6 / np.linalg.norm(gradient)
+            slope = (loss(i, h * gradient) - loss(i, -h * gradient)) / (2 * h)
+            assert slope == pytest.approx(np.sum(gradient.astype(float) ** 2), rel=0.01)
+
+    def test_only_16_bit_recipes_keep_gradients_of_weights_in_16_bits(self):
+        x, _ = network.spirals()
+        values = [p.astype(np.float32) for p in precision.kept().parameters]
+        for backward, narrow in (("bf16", True), ("fp16", True), ("fp8_e5m2", False), ("fp32", False)):
+            recipe = network.Recipe("x", "fp32", backward)
+            rounder = network._Rounder(recipe, 0)
+            layers, outputs = network._forward(x, values, recipe, rounder)
+            found = network._backward(outputs, layers, recipe, rounder)[0][1]
+            assert np.array_equal(precision.cast(found, "bf16" if backward == "bf16" else "fp16"), found) == narrow
+
+    def test_a_number_lost_is_one_that_was_there(self):
+        # Of 1, 2^-30, 0 and 2^-40 in FP16 two vanish, of three that were not zero.
+        recipe = network.Recipe("x", "fp32", "fp16")
+        layers = [(np.ones((2, 2), np.float32), np.eye(2, dtype=np.float32))] * 3
+        error = np.array([[1.0, 2.0**-30], [0.0, 2.0**-40]], np.float32)
+        # Each of three layers passes on what is left of it: 2 of 3, then none of one, twice.
+        _, exact, lost = network._backward(error, layers, recipe, network._Rounder(recipe, 0))
+        assert lost == 2 / 5
+        assert exact[1].tolist() == [[1, 0], [0, 0]]
+
+    def test_a_tensors_scale_brings_its_largest_number_to_the_formats_largest(self):
+        rounder = network._Rounder(network.Recipe("x", scaling="tensor", rounding="stochastic"), 0)
+        x = np.array([3e-9, -1.5e-9, 0.0], np.float32)
+        assert rounder(x, "fp8_e4m3") == pytest.approx(x, rel=1e-6)
+        assert rounder(np.zeros(3, np.float32), "fp8_e4m3").tolist() == [0, 0, 0]
+        bare = network._Rounder(network.Recipe("x"), 0)
+        assert bare(x, "fp8_e4m3").tolist() == [0, 0, 0]
+        assert bare(np.float32([1e6]), "fp16").tolist() == [np.inf], "as the units do"
+        assert bare(np.float32([1e6]), "fp8_e5m2").tolist() == [57344], "8 bits saturate"
+        # Chance goes on: two roundings of the same numbers differ, two runs do not.
+        many = np.linspace(0.1, 1, 50, dtype=np.float32)
+        again = network._Rounder(rounder.recipe, 0), network._Rounder(rounder.recipe, 0)
+        first, second = ([r(many, "fp8_e4m3", "stochastic") for _ in range(2)] for r in again)
+        assert not np.array_equal(first[0], first[1])
+        assert np.array_equal(first, second)
+
+    def test_blocks_that_do_not_divide_a_row_are_filled_up_with_zeros(self):
+        rounder = network._Rounder(network.Recipe("x"), 0)
+        x = normal(3, 20).astype(np.float32)
+        filled = np.hstack([x, np.zeros((3, 12), np.float32)])
+        assert np.array_equal(rounder(x, "nvfp4"), precision.quantize(filled, "nvfp4").values[:, :20])
+        assert rounder(x[0], "mxfp4").shape == (20,)
+
+    def test_two_spirals_half_of_the_points_on_each(self):
+        x, side = network.spirals()
+        assert x.shape == (512, 2)
+        assert np.bincount(side).tolist() == [256, 256]
+        assert np.abs(np.linalg.norm(x, axis=1)).max() < 1.05, "within a circle of radius 1, and a little noise"
+        # A turn and a half from the middle: 3 pi times the radius, the second side half a turn on.
+        angle = 3 * np.pi * np.linalg.norm(x, axis=1) + np.pi * side
+        apart = x / np.linalg.norm(x, axis=1, keepdims=True) - np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        assert np.median(np.linalg.norm(apart, axis=1)) < 0.15
+        radius = np.linalg.norm(x, axis=1)
+        assert np.mean(radius < np.sqrt(0.5)) == pytest.approx(0.5, abs=0.07), "evenly over the circle's area"
+        assert network.spirals(10)[0].shape == (10, 2)
+
+    def test_the_last_twentieth_of_a_run_is_its_end(self):
+        losses = np.arange(100.0)
+        run = precision.Training("x", losses, losses, losses, 0.5)
+        assert run.final_loss == np.mean([95, 96, 97, 98, 99])
+        assert dataclasses.replace(run, losses=losses[:7]).final_loss == 6
+        assert np.isnan(dataclasses.replace(run, losses=losses[:0]).final_loss)
 
     def test_sixteen_bits_with_their_remedies_do_as_well_as_32(self, runs):
         for name in ("BF16, FP32 master", "FP16, loss × 2^16"):
@@ -624,6 +717,16 @@ class TestTraining:
         read = json.loads(text)
         assert [r["recipe"] for r in read["runs"]] == ["FP32", "BF16, FP32 master"]
         assert sum(read["counts"]) == np.count_nonzero(runs[0].gradients)
+        assert text.count("\n{") == 1, "each run on a line of its own"
+        assert read["powers"] == list(range(read["powers"][0], read["powers"][-1] + 1))
+        smallest, largest = (f(np.abs(runs[0].gradients[runs[0].gradients != 0])) for f in (np.min, np.max))
+        assert 2.0 ** read["powers"][0] <= smallest < largest < 2.0 ** (read["powers"][-1] + 1)
+        assert read["counts"][-1] == np.sum(np.abs(runs[0].gradients) >= 2.0 ** read["powers"][-1])
+        for kept, run in zip(read["runs"], runs, strict=True):
+            for name in ("losses", "vanished", "largest"):
+                assert kept[name] == pytest.approx(getattr(run, name).tolist(), rel=1e-3)
+            assert kept["accuracy"] == run.accuracy
+        assert read["parameters"][1] == pytest.approx(runs[0].parameters[1], abs=1e-4)
 
     def test_bad_input_is_named(self):
         with pytest.raises(ValueError, match="loss_scale=0"):
