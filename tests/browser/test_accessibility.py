@@ -239,7 +239,7 @@ def test_stations_reset_and_table_answer_to_keys_and_the_description_follows(cha
 @with_a_chapter
 def test_a_long_experiment_is_started_and_stopped_by_keys(chapter: Any) -> None:
     run = chapter.locator(".dcserver-run").first
-    run.locator(".jupyter-button").focus()
+    run.locator(".jupyter-button.mod-primary").focus()
     chapter.keyboard.press("Enter")
     run.locator(".dcserver-said [role=status]").wait_for()
     chapter.keyboard.press("Control+Shift+C")  # the list of commands, from wherever the keys go
@@ -247,7 +247,7 @@ def test_a_long_experiment_is_started_and_stopped_by_keys(chapter: Any) -> None:
     chapter.keyboard.press("Enter")
     run.locator(".dcserver-said [role=alert]").wait_for()
     chapter.settle()
-    run.locator(".jupyter-button:enabled").wait_for()
+    run.locator(".jupyter-button.mod-primary:enabled").wait_for()
 
 
 @with_a_chapter

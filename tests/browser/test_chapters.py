@@ -110,7 +110,7 @@ def start_and_stop(page: Any, folder: Path) -> None:
     for number, run in enumerate(page.locator(".dcserver-run").all(), 1):
         run.scroll_into_view_if_needed()
         run.screenshot(path=folder / f"run-{number}-first.png")
-        run.locator(".jupyter-button").focus()
+        run.locator(".jupyter-button.mod-primary").focus()
         page.keyboard.press("Enter")
         run.locator(".dcserver-said", has_text=re.compile(r"\d+ %")).wait_for()
         run.screenshot(path=folder / f"run-{number}-running.png")
