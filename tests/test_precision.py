@@ -186,7 +186,9 @@ class TestCast:
         assert on_grid([257.0, 259.0, -259.0], 7).tolist() == [256, 260, -260]
         assert on_grid(1.6 * 2.0**900, 0) == 2.0**901
         assert on_grid([np.inf, -np.inf], 7).tolist() == [np.inf, -np.inf]
-        assert on_grid([0.3, 0.6, 1.3], 1, lowest_exponent=1).tolist() == [0, 1, 1], "steps of 1 up to 2, ever after wider"
+        assert on_grid([0.3, 0.6, 1.3], 1, lowest_exponent=1).tolist() == [0, 1, 1], (
+            "steps of 1 up to 2, ever after wider"
+        )
         assert on_grid([5.0, 9.0], [1, 2]).tolist() == [4, 8]
 
     def test_bad_input_is_named(self):
@@ -416,7 +418,9 @@ class TestSums:
         # 16 blocks of 64: errors of one sign average out over the blocks, mixed ones add up as the sum does.
         assert precision.sum_error(1024, 10, "same", 64, outer_mantissa_bits=52) == pytest.approx(
             each * np.sqrt(63 / 3) / np.sqrt(16))  # fmt: skip
-        assert precision.sum_error(1024, 10, "mixed", 64, outer_mantissa_bits=52) == pytest.approx(each * np.sqrt(63 / 2))
+        assert precision.sum_error(1024, 10, "mixed", 64, outer_mantissa_bits=52) == pytest.approx(
+            each * np.sqrt(63 / 2)
+        )
         assert precision.sum_error(1, 7) == 0, "one term is added to nothing"
 
     def test_what_stagnation_takes_is_lost_from_each_block(self):
