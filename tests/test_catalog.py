@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dcserver import catalog
 from dcserver.catalog import names, tables
-from dcserver.catalog.nouns import CONFIDENCE
+from dcserver.catalog.fields import CONFIDENCE
 
 DATA = Path(str(resources.files("dcserver.catalog"))) / "data"
 ACCELERATORS = catalog.table("accelerators")
@@ -602,6 +602,6 @@ def test_columns_of_the_data_files_are_those_of_the_records():
 
 
 def test_the_examples_in_the_docstrings_hold():
-    for module in (catalog, catalog.nouns, names, tables):
+    for module in (catalog, catalog.fields, catalog.nouns, names, tables):
         assert doctest.testmod(module).failed == 0
     assert doctest.testmod(names).attempted == 1

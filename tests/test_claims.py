@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcserver import catalog, claims, cost
-from dcserver.catalog.nouns import CONFIDENCE
+from dcserver.catalog.fields import CONFIDENCE
 from dcserver.claims.evidence import RECOMPUTED, recomputes
 from dcserver.claims.records import records
 from dcserver.claims.rule import SLIPS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dcserver import catalog, energy
-from dcserver.energy.power import _half_peak
+from dcserver.energy.joules import half_peak
 
 H100, L4, A100 = (catalog.accelerator(n) for n in ("H100 SXM", "L4", "A100 SXM"))
 DGX = catalog.server("DGX H100")
@@ -99,7 +99,7 @@ class TestJoules:
             ({"peak_fp16_flops": none, "peak_bf16_flops": none}, 1e12),  # half of INT8's 2
             ({"peak_fp16_flops": none, "peak_bf16_flops": none, "peak_int8_ops": none}, 0.5e12),  # twice FP32's
         ):  # fmt: skip
-            assert _half_peak(dataclasses.replace(CARD, **changes)) == pytest.approx(peak)
+            assert half_peak(dataclasses.replace(CARD, **changes)) == pytest.approx(peak)
 
 
 class TestOperatingPoint:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcserver import catalog, energy, future
-from dcserver.catalog.nouns import CONFIDENCE
+from dcserver.catalog.fields import CONFIDENCE
 from dcserver.catalog.tables import rows_of
 
 MM2 = 1e-6
@@ -418,6 +418,8 @@ def test_constants_lie_within_their_bounds():
         assert row["meaning"], row
 
 
-@pytest.mark.parametrize("name", ["chips", "facts", "light", "pooling", "quantum", "statevector", "trends"])
+@pytest.mark.parametrize(
+    "name", ["chips", "facts", "light", "pooling", "quantum", "statevector", "circuits", "gate_times", "trends"]
+)
 def test_examples_in_the_docstrings_hold(name):
     assert doctest.testmod(importlib.import_module(f"dcserver.future.{name}")).failed == 0

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from dcserver import catalog, interconnect, memory, planning, training
 from dcserver.catalog import Cluster, Transformer
+from dcserver.planning.clusters import prices_of
 from dcserver.planning.mixed import _assign, _exchange, _group, _Offer, _offer, _warnings
-from dcserver.planning.search import NO_SHARDS, prices_of
+from dcserver.planning.search import NO_SHARDS
 from dcserver.planning.space import INNER, TOO_MANY, Tally, space
 from dcserver.training import Plan
 from dcserver.training.machine import fabric_of

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcserver import catalog, queueing, sharing
-from dcserver.catalog.nouns import CONFIDENCE
+from dcserver.catalog.fields import CONFIDENCE
 from dcserver.catalog.tables import rows_of
 from dcserver.sharing.servers import Servers
 from dcserver.units import day, hour

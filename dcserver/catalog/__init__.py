@@ -5,10 +5,9 @@
 """
 
 from dcserver.catalog.access import Codec, Radio
+from dcserver.catalog.fields import DTYPE_BYTES, DTYPES, Noun, dtype_bytes
 from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
-    DTYPE_BYTES,
-    DTYPES,
     Accelerator,
     Board,
     Cluster,
@@ -17,11 +16,9 @@ from dcserver.catalog.nouns import (
     Grid,
     Link,
     MemoryTier,
-    Noun,
     Price,
     Server,
     Transformer,
-    dtype_bytes,
 )
 from dcserver.catalog.stores import DataSet, FileSystem
 from dcserver.catalog.tables import Table, constants, load, measurements, stack, table

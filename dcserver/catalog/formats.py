@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dcserver.arrays import plain_float
-from dcserver.catalog.nouns import Noun, described, fact, text
+from dcserver.catalog.fields import Noun, described, fact, text
 
 
 def power_of_two(exponent: Any) -> Any:

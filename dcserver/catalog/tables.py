@@ -16,9 +16,9 @@ import numpy as np
 
 from dcserver.catalog import names
 from dcserver.catalog.access import Codec, Radio
+from dcserver.catalog.fields import CONFIDENCE, Noun
 from dcserver.catalog.formats import NumberFormat
 from dcserver.catalog.nouns import (
-    CONFIDENCE,
     Accelerator,
     Board,
     ConvNet,
@@ -26,7 +26,6 @@ from dcserver.catalog.nouns import (
     Grid,
     Link,
     MemoryTier,
-    Noun,
     Price,
     Server,
     Transformer,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dcserver.catalog.nouns import Noun, described, fact, text
+from dcserver.catalog.fields import Noun, described, fact, text
 
 
 @described

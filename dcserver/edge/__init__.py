@@ -2,24 +2,14 @@
 
 Read in this order: ``path`` (distance), ``access`` (the first hop), ``video`` (bytes of a camera), ``networks`` (a model
 as layers), ``running`` (those layers on an accelerator), ``respond`` (all parts of one answer, and its bad luck),
-``split`` (half here, half there), ``fleet`` (many devices).
+``split`` (half here, half there), ``cameras`` (many at one accelerator), ``fleet`` (what many cost).
 
 Taught in chapter 14.
 """
 
 from dcserver.edge.access import access_mean, access_quantile, network_energy, radio_energy, send_time
-from dcserver.edge.fleet import (
-    DESIGNS,
-    CameraQueue,
-    Fleet,
-    camera_queue,
-    camera_waits,
-    capacity_for,
-    devices_within,
-    electricity_price,
-    fleet_cost,
-    update_time,
-)
+from dcserver.edge.cameras import CameraQueue, camera_queue, camera_waits, devices_within
+from dcserver.edge.fleet import DESIGNS, Fleet, capacity_for, electricity_price, fleet_cost, update_time
 from dcserver.edge.networks import Network, encoder, resnet
 from dcserver.edge.path import farthest, great_circle, round_trip
 from dcserver.edge.respond import Response, in_time, percentile, respond, simulate

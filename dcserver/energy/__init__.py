@@ -3,12 +3,11 @@
 from dcserver.energy.caps import Capped, Optimum, best_cap, power_cap
 from dcserver.energy.carbon import JobEnergy, embodied_carbon, energy_of
 from dcserver.energy.cooling import Facility, facility, yearly_facility
+from dcserver.energy.joules import byte_energy, flop_energy
 from dcserver.energy.power import (
     Power,
-    byte_energy,
     clock_for,
     dynamic_scale,
-    flop_energy,
     operating_point,
     power,
     power_limit_of,

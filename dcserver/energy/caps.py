@@ -13,7 +13,8 @@ import numpy as np
 from dcserver.arrays import plain_float
 from dcserver.catalog import Accelerator
 from dcserver.checks import require_between, require_positive
-from dcserver.energy.power import Constants, _constants, by_board, clock_for, dynamic_scale, power_limit_of
+from dcserver.energy.joules import Constants, power_constants
+from dcserver.energy.power import by_board, clock_for, dynamic_scale, power_limit_of
 from dcserver.units import format_percent, format_power
 
 
@@ -95,7 +96,7 @@ def power_cap(accelerator: Accelerator, mean_power: Any, power_limit: Any, refer
     (1 - compute_bound) max(1, stall_clock / r) as long. Fails for caps below what the lowest clock draws, and
     for a steady job of middling power, which it takes for a bursty one. Taught in chapter 10.
     """
-    c = _constants(constants)
+    c = power_constants(constants)
     reference = power_limit_of(accelerator, c) if reference_limit is None else np.asarray(reference_limit, dtype=float)
     share = c["compute_bound_other"] if compute_bound is None else compute_bound
     require_positive(mean_power=mean_power, power_limit=power_limit, reference_limit=reference)
@@ -184,7 +185,7 @@ def best_cap(accelerator: Accelerator, mean_power: Any, reference_limit: Any = N
     """
     require_between(1, np.inf, max_time_ratio=max_time_ratio)
     reference = power_limit_of(accelerator, constants) if reference_limit is None else reference_limit
-    share = _constants(constants)["compute_bound_other"] if compute_bound is None else compute_bound
+    share = power_constants(constants)["compute_bound_other"] if compute_bound is None else compute_bound
     reference, mean, share, other = (
         np.asarray(a, dtype=float)[..., None] for a in np.broadcast_arrays(reference, mean_power, share, other_power)
     )

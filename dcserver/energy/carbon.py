@@ -12,7 +12,8 @@ from dcserver.arrays import plain_float
 from dcserver.catalog import Accelerator, Grid, Server
 from dcserver.checks import require_between, require_non_negative, require_positive
 from dcserver.energy.cooling import Facility
-from dcserver.energy.power import Constants, power_limit_of
+from dcserver.energy.joules import Constants
+from dcserver.energy.power import power_limit_of
 from dcserver.energy.server import server_power
 from dcserver.units import format_energy, kWh, significant
 

@@ -10,7 +10,7 @@ import numpy as np
 from dcserver import catalog
 from dcserver.arrays import plain_float
 from dcserver.checks import require_between, require_choice
-from dcserver.energy.power import Constants
+from dcserver.energy.joules import Constants
 from dcserver.energy.server import COOLING
 from dcserver.units import format_percent, kWh, significant
 
@@ -109,9 +109,8 @@ def facility(cooling: Any = "air", outdoor_temperature: Any = 15.0, wet_bulb_tem
     require_between(-60, 60, outdoor_temperature=outdoor_temperature)
     require_between(0.01, 1, load=load)
     dry = np.asarray(outdoor_temperature, dtype=float)
-    wet = (
-        np.maximum(dry - 5.0, -60.0) if wet_bulb_temperature is None else np.asarray(wet_bulb_temperature, dtype=float)
-    )
+    usual = np.maximum(dry - 5.0, -60.0)  # no colder than what is allowed
+    wet = usual if wet_bulb_temperature is None else np.asarray(wet_bulb_temperature, dtype=float)
     require_between(-60, 60, wet_bulb_temperature=wet)
     if np.any(wet > dry):
         raise ValueError(f"wet_bulb_temperature={float(np.max(wet)):g} must not exceed outdoor_temperature")

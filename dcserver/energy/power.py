@@ -6,23 +6,24 @@ may draw, so the clock falls until it fits. Taught in chapter 10.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dcserver import catalog
 from dcserver.arrays import plain_float
-from dcserver.catalog import DTYPES, Accelerator, dtype_bytes
-from dcserver.checks import require_between, require_choice, require_positive
+from dcserver.catalog import Accelerator
+from dcserver.checks import require_between, require_positive
+from dcserver.energy.joules import (
+    Constants,
+    byte_energy,
+    flop_energy,
+    half_peak,
+    memory_kind,
+    per_device,
+    power_constants,
+)
 from dcserver.units import format_percent, format_power
-
-Constants = Mapping[str, float]
-
-
-def _constants(constants: Constants | None) -> Constants:
-    return catalog.constants("power") if constants is None else constants
 
 
 @dataclass(frozen=True)
@@ -65,119 +66,11 @@ class Power:
         return "\n".join(lines)
 
 
-def _per_device(function: Any, *fields: Any) -> Any:
-    """A look-up by text, for one device or an array of them."""
-    fields = np.broadcast_arrays(*[np.asarray(f, dtype=object) for f in fields])
-    if not fields[0].ndim:
-        return float(function(*(f.item() for f in fields)))
-    cells = list(zip(*(f.ravel().tolist() for f in fields), strict=True))
-    values = {cell: float(function(*cell)) for cell in set(cells)}
-    return np.array([values[cell] for cell in cells]).reshape(fields[0].shape)
-
-
-def _half_peak(accelerator: Accelerator) -> Any:
-    """Peak in 16 bits (FP16 or BF16; else half of INT8's or twice FP32's), FLOP/s."""
-    peak = np.fmax(accelerator.peak_fp16_flops, accelerator.peak_bf16_flops)
-    for stand_in in (0.5 * np.asarray(accelerator.peak_int8_ops), 2 * np.asarray(accelerator.peak_fp32_flops)):
-        peak = np.where(np.isnan(peak), stand_in, peak)
-    return peak
-
-
-def _has_matrix_units(accelerator: Accelerator) -> Any:
-    """Whether 16-bit arithmetic runs on matrix units: faster than packing two into a vector lane would be."""
-    vector = 2.05 * np.nan_to_num(np.asarray(accelerator.peak_fp32_flops, dtype=float))
-    narrow = np.fmax(np.asarray(accelerator.peak_fp8_flops), np.asarray(accelerator.peak_tf32_flops))
-    return (_half_peak(accelerator) > vector) | ~np.isnan(narrow)
-
-
-def flop_energy(accelerator: Accelerator, dtype: str = "bf16", constants: Constants | None = None) -> Any:
-    """Energy of one FLOP at boost clock and its voltage.
-
-    Parameters
-    ----------
-    accelerator : Accelerator
-        One device, or a stack of them.
-    dtype : str or array of str
-        Number format; 16-bit and narrower formats run on matrix units, "fp32" and "fp64" on vector units.
-    constants : mapping, optional
-        Constants of the family "power".
-
-    Returns
-    -------
-    float or array
-        J/FLOP, by chip generation; a generation that the constants do not know is taken to be built for its
-        power limit (its 16-bit peak draws ``flop_energy_generic_share`` of it), or, where the limit is not
-        known either, to follow the years' trend.
-
-    Raises
-    ------
-    ValueError
-        For ``dtype`` that is not among those known.
-
-    Notes
-    -----
-    Equation: energy(generation) x ratio(format). Fails for a format that a device emulates.
-    Taught in chapter 10.
-    """
-    c = _constants(constants)
-    require_choice([*DTYPES, "fp8_e4m3", "fp8_e5m2"], dtype=dtype)
-    known = _per_device(lambda a: c.get(f"flop_energy_{a}", np.nan), accelerator.architecture)
-    matrix = _per_device(lambda d: c.get(f"format_{str(d).partition('_e')[0]}", 1.0), dtype)
-    # Without matrix units every format passes the same lanes, and bits are what counts.
-    lanes = _per_device(lambda d: dtype_bytes(str(d).partition("_e")[0].partition("_")[0]) / 2, dtype)
-    known = known * _per_device(lambda m: c["graphics_energy"] if _memory_kind(m) == "GDDR" else 1.0,
-                                accelerator.memory_type)  # fmt: skip
-    if np.isnan(known).any():
-        known = np.where(np.isnan(known), _generic_flop_energy(accelerator, c), known)
-    return plain_float(known * np.where(_has_matrix_units(accelerator), matrix, lanes))
-
-
-def _generic_flop_energy(accelerator: Accelerator, c: Constants) -> Any:
-    """Energy of a FLOP, J, for generations that the constants do not know: by the power limit, or else by the year."""
-    limit, year = np.asarray(accelerator.max_power, dtype=float), np.asarray(accelerator.year, dtype=float)
-    by_limit = c["flop_energy_generic_share"] * limit / _half_peak(accelerator)
-    age = np.where(np.isnan(year), 2022.0, year) - 2020.0
-    by_year = c["flop_energy_2020"] * 0.5 ** (age / c["flop_energy_halving_years"])
-    return np.where(np.isnan(by_limit), by_year, by_limit)
-
-
-def _memory_kind(memory: str) -> str:
-    """HBM2, HBM3, GDDR or LPDDR; what the catalog does not know is taken for HBM2."""
-    kind = str(memory).upper()
-    for prefix, name in (("LPDDR", "LPDDR"), ("GDDR", "GDDR"), ("HBM3", "HBM3"), ("HBM4", "HBM3")):
-        if kind.startswith(prefix):
-            return name
-    return "HBM2"
-
-
-def byte_energy(accelerator: Accelerator, constants: Constants | None = None) -> Any:
-    """Energy of one byte read from or written to device memory, by kind of memory.
-
-    Parameters
-    ----------
-    accelerator : Accelerator
-        One device, or a stack of them.
-    constants : mapping, optional
-        Constants of the family "power".
-
-    Returns
-    -------
-    float or array, J/B
-
-    Notes
-    -----
-    A constant for HBM2, HBM3, GDDR and LPDDR each, fitted on measured watts; memory that the catalog does not know is
-    taken for HBM2. Fails at other clocks of the memory. Taught in chapter 10.
-    """
-    c = _constants(constants)
-    return _per_device(lambda m: c[f"byte_energy_{_memory_kind(m)}"], accelerator.memory_type)
-
-
 def by_board(accelerator: Accelerator | None, name: str, c: Constants) -> Any:
     """A constant that differs between graphics boards (GDDR memory) and server modules (HBM)."""
     if accelerator is None:
         return c[f"{name}_HBM"]
-    return _per_device(lambda m: c[f"{name}_{'GDDR' if _memory_kind(m) == 'GDDR' else 'HBM'}"],
+    return per_device(lambda m: c[f"{name}_{'GDDR' if memory_kind(m) == 'GDDR' else 'HBM'}"],
                        accelerator.memory_type)  # fmt: skip
 
 
@@ -204,7 +97,7 @@ def power_limit_of(accelerator: Accelerator, constants: Constants | None = None)
     if not np.isnan(limit).any():  # most often; the estimate would cost more than all the rest
         return plain_float(limit)
     bandwidth = np.nan_to_num(np.asarray(accelerator.memory_bandwidth, dtype=float))
-    estimate = (flop_energy(accelerator, "fp16", constants) * _half_peak(accelerator)
+    estimate = (flop_energy(accelerator, "fp16", constants) * half_peak(accelerator)
                 + bandwidth * byte_energy(accelerator, constants))  # fmt: skip
     return plain_float(np.where(np.isnan(limit), estimate, limit))
 
@@ -231,7 +124,7 @@ def dynamic_scale(clock_ratio: Any, accelerator: Accelerator | None = None, cons
     Equation: r^n above the knee k (voltage grows as r^((n-1)/2)), and r k^(n-1) below it (voltage at its floor).
     Fails near the end of the curve, where the last few percent of clock cost more. Taught in chapter 10.
     """
-    c = _constants(constants)
+    c = power_constants(constants)
     n, knee = by_board(accelerator, "voltage_exponent", c), by_board(accelerator, "voltage_knee", c)
     r = np.asarray(clock_ratio, dtype=float)
     return r * np.maximum(r, knee) ** (n - 1)
@@ -258,7 +151,7 @@ def clock_for(scale: Any, accelerator: Accelerator | None = None, constants: Con
     -----
     Equation: the inverse of ``dynamic_scale``: s^(1/n) above the knee k, s / k^(n - 1) below. Taught in chapter 10.
     """
-    c = _constants(constants)
+    c = power_constants(constants)
     n, knee = by_board(accelerator, "voltage_exponent", c), by_board(accelerator, "voltage_knee", c)
     scale = np.maximum(scale, 0.0)
     ratio = np.where(scale >= knee**n, scale ** (1 / n), scale / knee ** (n - 1))
@@ -331,7 +224,7 @@ def operating_point(accelerator: Accelerator, compute_utilization: Any = 0.0, me
     sum fits the limit or the lowest clock is reached. Fails for boards whose limit is thermal or for short peaks.
     Taught in chapter 10.
     """
-    c = _constants(constants)
+    c = power_constants(constants)
     _check(compute_utilization, memory_utilization)
     require_between(0, 1, clock_ratio=clock_ratio)
     require_positive(clock_ratio=clock_ratio)
@@ -399,7 +292,7 @@ def sustained_clock(accelerator: Accelerator, compute_utilization: Any = 1.0, me
     Equation: the r with (active + compute) scale(r) = limit - static - memory, solved in closed form.
     Taught in chapters 02 and 10.
     """
-    c = _constants(constants)
+    c = power_constants(constants)
     _check(compute_utilization, memory_utilization)
     parts = _parts(accelerator, compute_utilization, memory_utilization, dtype, c)
     return _within(power_limit, accelerator, parts, c)

@@ -11,7 +11,8 @@ from dcserver import catalog
 from dcserver.arrays import plain_float
 from dcserver.catalog import Server
 from dcserver.checks import require_between, require_choice, require_non_negative, require_positive
-from dcserver.energy.power import Constants, power_limit_of
+from dcserver.energy.joules import Constants
+from dcserver.energy.power import power_limit_of
 from dcserver.units import format_percent, format_power
 
 COOLING = ("air", "cold plate", "immersion")

@@ -1,26 +1,13 @@
 """What comes next: chiplets, pools of memory, light, qubits, and trends by the year. Taught in chapter 16."""
 
 from dcserver.future.chips import YIELD_MODELS, Package, die_yield, dies_per_wafer, package, stacked_bandwidth
+from dcserver.future.circuits import fourier, ghz, grover
 from dcserver.future.facts import Simulated, published, simulations
+from dcserver.future.gate_times import Timed, kept, time_gates
 from dcserver.future.light import FlopEnergy, analogue, bit_energies, energy_per_flop
 from dcserver.future.pooling import Pool, memory_pool, simulate_pool
 from dcserver.future.quantum import crossover, gate_time, most_qubits, shots, state_bytes
-from dcserver.future.statevector import (
-    GATES,
-    Gate,
-    Timed,
-    apply,
-    cnot,
-    fourier,
-    ghz,
-    grover,
-    kept,
-    probabilities,
-    read,
-    run,
-    time_gates,
-    zero_state,
-)
+from dcserver.future.statevector import GATES, Gate, apply, cnot, probabilities, read, run, zero_state
 from dcserver.future.trends import Growth, growth, records
 
 __all__ = [

@@ -27,12 +27,11 @@ from dcserver.interconnect.inside import (
     PARTS,
     WIRES,
     Flow,
-    LaneBudget,
     Wire,
     Wiring,
-    lane_budget,
     wiring,
 )
+from dcserver.interconnect.lanes import LaneBudget, lane_budget
 from dcserver.interconnect.links import (
     Transfer,
     both_directions,

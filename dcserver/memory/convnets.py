@@ -10,7 +10,7 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.arrays import plain_float
-from dcserver.catalog.nouns import described
+from dcserver.catalog.fields import described
 from dcserver.checks import require_positive, require_whole
 from dcserver.memory.activations import element_bytes
 from dcserver.memory.footprint import Footprint, capacity, part, shaped

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcserver import catalog
-from dcserver.catalog.nouns import described
+from dcserver.catalog.fields import described
 from dcserver.checks import require_positive, require_whole
 from dcserver.memory.activations import TRAINING_DTYPES, element_bytes, layer_activations
 from dcserver.memory.footprint import Footprint, index_of, lookup, part, shaped

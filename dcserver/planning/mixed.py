@@ -12,7 +12,8 @@ import numpy as np
 from dcserver import interconnect, memory, training
 from dcserver.catalog import Cluster, Server, Transformer
 from dcserver.checks import require_non_negative, require_positive, require_whole
-from dcserver.planning.search import SearchResult, prices_of, rent, search
+from dcserver.planning.clusters import prices_of
+from dcserver.planning.search import SearchResult, rent, search
 from dcserver.planning.space import divisors
 from dcserver.training import Plan, Stack
 from dcserver.training.machine import as_cluster, fabric_of, machine

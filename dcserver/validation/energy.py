@@ -10,6 +10,7 @@ import numpy as np
 from dcserver import catalog
 from dcserver.catalog import Accelerator
 from dcserver.energy import operating_point, power_cap, power_limit_of, server_power
+from dcserver.energy.joules import power_constants
 from dcserver.validation.devices import by_name, runs_as
 from dcserver.validation.score import Comparison, Constants, Row, number
 
@@ -52,7 +53,7 @@ def _power_cap(row: Row, device: Accelerator) -> Predictor | str:
     decoding = "inference" in item and re.search(r"llama|gpt|llm", item) is not None
 
     def predict(constants: Constants | None) -> float:
-        c = catalog.constants("power") if constants is None else constants
+        c = power_constants(constants)
         share = 0.0 if decoding else c["compute_bound_transformer"]
         # Nothing is said of the uncapped mean: a language model keeps a card busy.
         capped = power_cap(device, c["heavy_share"] * reference, cap, reference, share, c)
@@ -83,19 +84,12 @@ def _system(device: Accelerator, load: str, per_accelerator: bool) -> Predictor:
     return predict
 
 
-def _power(constants: Constants | None) -> Constants:
-    return catalog.constants("power") if constants is None else constants
-
-
 def _decode(device: Accelerator) -> Predictor:
     def predict(constants: Constants | None) -> float:
-        c = catalog.constants("power") if constants is None else constants
+        c = power_constants(constants)
         # Decode streams the weights and computes next to nothing with them.
-        return float(
-            operating_point(
-                device, 0.05, c["bandwidth_share"], dtype=runs_as(device, "bf16") or "fp32", constants=c
-            ).total
-        )
+        dtype = runs_as(device, "bf16") or "fp32"
+        return float(operating_point(device, 0.05, c["bandwidth_share"], dtype=dtype, constants=c).total)
 
     return predict
 
@@ -125,11 +119,11 @@ def _predictor(row: Row, device: Accelerator | None) -> Predictor | str:
     if re.search(r"(gpu|accelerator|chip|device)_power", metric):
         said = f"{metric} {row.get('item') or ''} {row.get('context') or ''}".lower()
         if "idle" in said:
-            return lambda c: float(_power(c)["static_share"] * power_limit_of(device))
+            return lambda c: float(power_constants(c)["static_share"] * power_limit_of(device))
         if re.search(r"decod|generat", said):
             return _decode(device)
         if re.search(r"train|prefill|prompt|gemm|matmul|burn", said):
-            return lambda c: float(np.minimum(_power(c)["heavy_share"], 1.0) * power_limit_of(device))
+            return lambda c: float(np.minimum(power_constants(c)["heavy_share"], 1.0) * power_limit_of(device))
     return "no model for this figure"
 
 

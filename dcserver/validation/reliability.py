@@ -33,6 +33,8 @@ CAUSES: list[tuple[str, str]] = [
     (r"software|\bbug|driver|framework|\bcode\b|out of memory|\boom\b|script|config", "software_bug"),
     (r"\bgpus?\b|accelerator|\btpus?\b|\bxid\b|\bcuda\b", "gpu_fault"),
 ]  # fmt: skip
+# A rate for so many: of a hundred, a thousand, a million.
+_PER_SO_MANY = ((r"%", 100.0), (r"1[, ]?000|thousand|1e3", 1000.0), (r"million|1e6", 1e6))
 SHARES = {"hardware": ("GPU", "GPU memory", "network"), "gpu": ("GPU", "GPU memory"), "software": ("software",),
           "network": ("network",), "host": ("host",)}  # fmt: skip
 _TIMES = [(r"\b(s|sec|seconds?)\b", 1.0), (r"\b(min|minutes?)\b", minute), (r"\b(h|hr|hours?)\b", hour),
@@ -120,15 +122,7 @@ def _failure_rate(metric: str, unit: str, n: float) -> Predictor | str:
     per = unit_of_time(re.sub(r"[^a-z ]", " ", re.sub(r"(day|hour|year)s?", r" \1 ", words)))
     if per is None:
         return "a rate in a unit that is not understood"
-    many = (
-        100.0
-        if "%" in unit
-        else 1000.0
-        if re.search(r"1[, ]?000|thousand|1e3", words)
-        else 1e6
-        if re.search(r"million|1e6", words)
-        else 1.0
-    )
+    many = next((size for pattern, size in _PER_SO_MANY if re.search(pattern, f"{words} {unit}")), 1.0)
     node = re.search(r"node|server|host|machine", words)
     device = re.search(r"gpu|accelerator|chip|device|card|tpu", words)
     if not node and not device:

@@ -13,6 +13,7 @@ from dcserver import catalog
 from dcserver.catalog.tables import rows_of
 from dcserver.training import Plan, compose, layer_work, step, work
 from dcserver.training.machine import fabric_of, machine
+from dcserver.training.plan import RATE_OF
 from dcserver.training.stacks import Stack
 from dcserver.training.stacks import stack as named_stack
 from dcserver.validation import convnets, training_memory
@@ -311,7 +312,7 @@ def naive(rows: Sequence[Row]) -> dict[int, float]:
             run = run_of(row)
         except (ValueError, OverflowError):
             continue
-        peak = machine(run.cluster)[1].peak({"mxfp8": "fp8", "nvfp4": "fp4"}.get(run.dtype, run.dtype))
+        peak = machine(run.cluster)[1].peak(RATE_OF.get(run.dtype, run.dtype))
         plan = run.plans[0]
         n = plan["data_parallel"] * plan["tensor_parallel"] * plan["pipeline_parallel"] * plan["context_parallel"]
         factor = 8 if (recomputation(row) or "") == "full" else 6

@@ -12,6 +12,7 @@ import numpy as np
 
 from dcserver import catalog
 from dcserver.catalog import Accelerator, Cluster, Link, Server, Transformer
+from dcserver.training.plan import RATE_OF
 from dcserver.validation.devices import by_name, runs_as, usual_network
 from dcserver.validation.inference_rows import generic_transformer, network_of
 from dcserver.validation.score import Row, number
@@ -201,7 +202,7 @@ def number_format(row: Row, device: Accelerator) -> str:
             break
     if text.startswith("fp16"):
         dtype = "fp16"
-    plain = {"mxfp8": "fp8", "nvfp4": "fp4"}.get(dtype, dtype)
+    plain = RATE_OF.get(dtype, dtype)
     runs = runs_as(device, plain)
     if runs is None:
         raise ValueError(f"{device.name} has no {dtype} peak in the catalog")
